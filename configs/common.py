@@ -1,0 +1,225 @@
+"""Every field of an experiment, with its default and its meaning.
+
+A dataset's file (configs/dsprites.py) starts from `base()` and changes what it must; a preset
+changes more. The defaults below are the default model: patch-local codes, tied embeddings.
+"""
+
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from cvq.errors import UserError
+
+
+def base() -> ConfigDict:
+  """The default experiment, still without a dataset."""
+  c = ConfigDict()
+  c.name = ''                       # of the dataset's file; the run goes to runs/NAME[-PRESET]
+  c.preset = ''
+  c.seed = 0
+
+  c.dataset = d = ConfigDict()
+  d.name = ''
+  d.source = ''
+  d.data_dir = ''                   # empty: $CVQ_DATA_DIR, else ~/.cache/cvq
+  d.split_seed = 0
+  d.fractions = (.70, .15, .15)     # train, validation, test; of images
+
+  c.model = m = ConfigDict()
+  m.latent_dim = 64                 # D, divided among the codebooks
+  m.likelihood = 'bernoulli'        # bernoulli | gaussian
+  m.encoder = e = ConfigDict()
+  e.name = 'patch'                  # patch | conv
+  e.width = 192
+  e.patch = 8                       # patch: pixels a side; the grid is image / patch
+  e.margin = 2                      # patch: pixels seen beyond the patch on every side
+  e.widths = (64, 128, 256)         # conv: one stride-2 stage each
+  e.residual_blocks = 6             # conv
+  m.decoder = e = ConfigDict()
+  e.name = 'patch'                  # patch | conv
+  e.width = 128
+  e.inner = 64                      # patch: channels a patch shows to its neighbours
+  e.patch = 8
+  e.widths = (256, 128, 64)         # conv: mirror of the encoder's
+  e.residual_blocks = 6
+  e.bias = -2.                      # of the pixel logits at the start: most pixels are dark
+  m.quantizer = q = ConfigDict()
+  q.codebooks = 4                   # K
+  q.codes = 128                     # N
+  q.unit = True                     # latents and codes on the unit sphere of their codebook
+  q.learning = 'gradient'           # of the codes: gradient | ema
+  q.decay = .99                     # ema
+  q.init = 'random'                 # random | data (k-means on the first batch)
+  q.revive_every = 50               # steps between revivals of codes not used since; 0: never
+  q.revive_until = .6               # share of all steps
+  m.transition = t = ConfigDict()
+  t.name = 'tied'                   # tied | graph (the paper's)
+  t.width = 128                     # tied: of a node
+  t.heads = 4                       # tied
+  t.mlp = 256                       # tied
+  t.edge_hidden = 32                # hidden width of the edge scorer (800 in the paper)
+  t.attention = 'gatv2'             # graph: gatv2 | dot
+  t.hidden = 100                    # graph: of a head of the first layer
+  t.noise = 'off'                   # off | exo | endo
+  t.noise_scale = 1.
+  t.sampling = 'mean'               # of the graph in training: gumbel | mean
+  t.evaluation_sampling = 'mean'    # mean | threshold
+  t.mask_temperature = 1.
+  t.graph_temperature = 1.
+
+  c.loss = w = ConfigDict()         # a weight for each term; its curve in the log has its name
+  w.reconstruction = 200.           # mean over pixels, x and y
+  w.codebook = 20.
+  w.commitment = 5.
+  w.action_nll = .02                # sum over variables
+  w.action_image = 200.             # reconstruction of y from the predicted vectors
+  w.retrieval = 1.                  # cross-entropy of the posterior over actions
+  w.base_nll = 0.
+  w.base_identity_nll = 0.
+  w.base_graph = 0.                 # MSE(G, I)
+  w.edge_kl = 0.
+  w.edge_prior = .1                 # probability of an edge under the prior
+  w.graph_size = 0.
+  w.no_parent = 0.
+
+  c.pretrain = p = ConfigDict()     # reconstruction only
+  p.steps = 150
+  p.batch_size = 64
+  p.learning_rate = 2e-3
+  p.warmup = 100
+  p.decay = 'constant'              # constant | cosine | exponential
+  p.decay_rate = 1.                 # exponential: factor every decay_every steps
+  p.decay_every = 1
+
+  c.train = t = ConfigDict()
+  t.steps = 2400
+  t.batch_size = 16                 # x per step, over all devices and processes
+  t.targets = 4                     # targets per x
+  t.modes = 'mixed'                 # mixed (all three on every batch) | alternate
+  t.mode_weights = (1., 1., 1.)     # alternate: base, action, causal
+  t.trainable = 'all'               # all | transition (two stages: the autoencoder is frozen)
+  t.learning_rate = 2e-3
+  t.warmup = 0
+  t.decay = 'cosine'
+  t.decay_rate = 1.
+  t.decay_every = 1
+  t.b2 = .99
+  t.clip = 1.                       # global norm of the gradient; 0: no clipping
+
+  c.evaluation = e = ConfigDict()
+  e.split = 'test'                  # train | validation | test
+  e.examples = 6144                 # transitions: a seeded share of the split
+  e.batch_size = 64
+  e.seed = 0
+  e.during = 512                    # validation transitions in the evaluations during training
+
+  c.log = g = ConfigDict()
+  g.every = 20                      # steps between lines of metrics.jsonl
+  g.evaluate_every = 800
+  g.picture_every = 800
+
+  c.checkpoint = k = ConfigDict()
+  k.every = 400
+  k.keep_last = 2
+  k.keep_best = 1
+  return c
+
+
+class Preset(NamedTuple):
+  """A parsed argument of get_config: the preset's name and the shorthands after it."""
+  name: str
+  fields: dict[str, int]
+
+
+_SHORTHANDS = {'batch': 'train.batch_size', 'steps': 'train.steps', 'seed': 'seed'}
+
+
+def parse(arg: str, presets: tuple[str, ...]) -> Preset:
+  """'paper,batch=8' -> Preset('paper', {'batch': 8}). Raises UserError, naming what is known."""
+  name, fields = '', {}
+  for part in filter(None, arg.split(',')):
+    key, equals, value = part.partition('=')
+    if not equals:
+      if key not in presets:
+        raise UserError(f'Unknown preset {key!r}.\nPresets: (none), {", ".join(presets)}; '
+                        'for example --config=configs/dsprites.py:smoke')
+      name = key
+    elif key not in _SHORTHANDS or not value.isdecimal():
+      raise UserError(f'Unknown shorthand {part!r}.\nShorthands, each a whole number: '
+                      f'{", ".join(_SHORTHANDS)}; everything else by --config.FIELD=VALUE')
+    else:
+      fields[key] = int(value)
+  return Preset(name, fields)
+
+
+def override(config: ConfigDict, preset: Preset) -> None:
+  """Sets the fields that the shorthands name."""
+  config.update_from_flattened_dict(
+      {_SHORTHANDS[key]: value for key, value in preset.fields.items()})
+
+
+def smoke(config: ConfigDict) -> None:
+  """Everything once, in about a minute on two CPU cores; learns little."""
+  config.model.encoder.width = 64
+  config.model.decoder.width = config.model.decoder.inner = 32
+  config.model.quantizer.codes = 64
+  config.model.transition.width = 64
+  config.model.transition.mlp = 64
+  config.pretrain.steps = 60
+  config.pretrain.warmup = 20
+  config.train.steps = 240
+  config.evaluation.examples = 512
+  config.evaluation.during = 256
+  config.log.every = 10
+  config.log.evaluate_every = config.log.picture_every = config.checkpoint.every = 100
+
+
+def paper(config: ConfigDict) -> None:
+  """Gendron et al. 2023, its widths, losses, two stages and schedules, its mistakes mended.
+
+  Coefficients of the paper (Shapes3D): beta .1, gamma 1.5, alpha .01, beta .4, delta .01,
+  epsilon .1. Sums over variables stand where the published code took means over 64 of them.
+  """
+  m = config.model
+  m.latent_dim = 128
+  m.likelihood = 'gaussian'
+  m.encoder.name = m.decoder.name = 'conv'
+  m.decoder.bias = 0.
+  m.quantizer.codebooks = 1
+  m.quantizer.codes = 64
+  m.quantizer.unit = False
+  m.quantizer.revive_every = 0
+  m.transition.name = 'graph'
+  m.transition.edge_hidden = 800
+  m.transition.sampling = 'gumbel'
+
+  w = config.loss
+  gamma = 1.5
+  w.reconstruction = 1.
+  w.codebook = 1.
+  w.commitment = .1
+  w.action_nll = gamma / 64
+  w.action_image = 0.
+  w.retrieval = gamma
+  w.base_nll = gamma / 64
+  w.base_identity_nll = gamma * .01 / 64
+  w.base_graph = gamma * .01
+  w.edge_kl = gamma * .4
+  w.edge_prior = .1
+  w.graph_size = gamma * .01 / 64
+  w.no_parent = gamma * .1
+
+  p, t = config.pretrain, config.train
+  p.batch_size = 64
+  p.learning_rate = t.learning_rate = 5e-4
+  p.warmup = 0
+  p.decay = t.decay = 'exponential'
+  p.decay_rate, t.decay_rate = .98, .994
+  t.batch_size = 16
+  t.targets = 1
+  t.modes = 'alternate'
+  t.trainable = 'transition'
+  t.b2 = .999
+  t.clip = 0.
+  config.log.every = 100
+  config.log.evaluate_every = config.log.picture_every = config.checkpoint.every = 5000

@@ -1,0 +1,174 @@
+"""Checkpoints of a work directory: atomic, asynchronous, and never lost to a damaged one.
+
+One composite a step: the state (as NumPy, so that any number of devices and processes can read
+it), the position of the data, the config, and progress (wall time, version).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from orbax import checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
+
+from cvq.errors import UserError
+
+# A work directory may move to a machine that keeps its data elsewhere.
+_NOT_COMPARED = ('dataset.data_dir',)
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+  """A checkpoint: its step, state, positions of the data iterators, and progress."""
+  step: int
+  state: Any
+  data: dict
+  progress: dict
+
+
+class Checkpoints:
+  """Checkpoints in WORKDIR/checkpoints: the last ones and those that retrieve best.
+
+  Args:
+    workdir: absolute or relative; made absolute once, here.
+    keep_last: newest checkpoints kept. keep_best: those with the best `retrieval` kept besides.
+  """
+
+  def __init__(self, workdir: str, *, keep_last: int, keep_best: int):
+    self._folder = pathlib.Path(os.path.abspath(workdir)) / 'checkpoints'
+    keep = policies.AnyPreservationPolicy([
+        policies.LatestN(keep_last),
+        policies.BestN(get_metric_fn=lambda m: m['retrieval'], n=keep_best,
+                       keep_checkpoints_without_metrics=False)])
+    self._manager = ocp.CheckpointManager(
+        self._folder, item_names=('state', 'data', 'config', 'progress'),
+        options=ocp.CheckpointManagerOptions(
+            preservation_policy=keep, enable_async_checkpointing=True))
+
+  def save(self, step: int, state: Any, *, data: dict, config: Any, progress: dict,
+           metrics: dict | None = None) -> None:
+    """Starts writing a checkpoint; returns once the state is copied.
+
+    Args:
+      step: of the state. state: pytree of arrays, the same on all devices.
+      data, progress: fit for JSON. config: ConfigDict.
+      metrics: {'retrieval': ...} for the choice of the best, or None.
+
+    Raises:
+      UserError: an earlier or this checkpoint could not be written.
+    """
+    try:
+      self._manager.save(
+          step, force=True, metrics=metrics, args=ocp.args.Composite(
+              state=ocp.args.StandardSave(jax.tree.map(np.asarray, jax.device_get(state))),
+              data=ocp.args.JsonSave(data), config=ocp.args.JsonSave(to_json(config)),
+              progress=ocp.args.JsonSave(progress)))
+    except OSError as error:
+      raise _unwritable(self._folder, error) from error
+
+  def restore(self, state: Any, *, set_aside: bool = False) -> Restored | None:
+    """The newest checkpoint that can be read, or None where there is none.
+
+    Args:
+      state: a state of the same structure, shapes and types.
+      set_aside: moves damaged ones to WORKDIR/damaged, so that their steps can be saved again.
+
+    Raises:
+      UserError: there are checkpoints and none of them can be read.
+    """
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    abstract = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
+    for step in steps:
+      try:
+        items = self._manager.restore(step, args=ocp.args.Composite(
+            state=ocp.args.StandardRestore(abstract), data=ocp.args.JsonRestore(),
+            progress=ocp.args.JsonRestore()))
+        loaded = jax.tree.map(jnp.asarray, items.state)
+        return Restored(step, loaded, items.data, items.progress)
+      except Exception as error:  # pylint: disable=broad-except
+        reason = ' '.join(str(error).split())[:150]
+        print(f'Checkpoint {self._folder / str(step)} is damaged ({reason}); '
+              'trying the one before it.', file=sys.stderr, flush=True)
+        if set_aside and jax.process_index() == 0:
+          self._set_aside(step)
+    if steps:
+      raise UserError(f'No checkpoint in {self._folder} can be read (steps '
+                      f'{", ".join(map(str, steps))}).\nNothing was deleted. Start again with '
+                      'another --workdir, or put a good copy back.')
+    return None
+
+  def _set_aside(self, step: int) -> None:
+    target = self._folder.parent / 'damaged' / str(step)
+    while target.exists():
+      target = target.with_name(target.name + '+')
+    target.parent.mkdir(exist_ok=True)
+    shutil.move(self._folder / str(step), target)
+    self._manager.reload()
+
+  def wait(self) -> None:
+    """Returns when everything is on disk. Raises UserError where that failed."""
+    try:
+      self._manager.wait_until_finished()
+    except OSError as error:
+      raise _unwritable(self._folder, error) from error
+
+  def close(self) -> None:
+    """Waits, and gives up threads and files."""
+    self.wait()
+    self._manager.close()
+
+
+def _unwritable(folder: pathlib.Path, error: Exception) -> UserError:
+  return UserError(f'A checkpoint could not be written to {folder}: {error}.\n'
+                   'Make room or choose another --workdir; earlier checkpoints are untouched.')
+
+
+def to_json(config: Any) -> dict:
+  """A ConfigDict as what JSON gives back: dicts, lists, numbers, strings."""
+  return json.loads(config.to_json())
+
+
+def check_config(workdir: str, config: Any) -> None:
+  """Refuses a work directory that belongs to another config; writes config.json into a new one.
+
+  Raises:
+    UserError: naming every field that differs.
+  """
+  path = pathlib.Path(workdir) / 'config.json'
+  now = to_json(config)
+  if path.exists():
+    try:
+      before = json.loads(path.read_text())
+    except ValueError as error:
+      raise UserError(f'{path} is damaged ({error}).\nMove it away to go on with the config given, '
+                      'or choose another --workdir.') from error
+    different = _differences(before, now)
+    if different:
+      raise UserError(f'{workdir} holds another run: {"; ".join(different)}.\n'
+                      'Choose another --workdir, or give the config that it was started with.')
+  elif jax.process_index() == 0:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix('.json.partial')
+    partial.write_text(json.dumps(now, indent=2, sort_keys=True) + '\n')
+    os.replace(partial, path)
+
+
+def _differences(before: dict, now: dict, prefix: str = '') -> list[str]:
+  """'field: old -> new' for every leaf that differs."""
+  found = []
+  for key in sorted(before.keys() | now.keys()):
+    name, a, b = prefix + key, before.get(key), now.get(key)
+    if isinstance(a, dict) and isinstance(b, dict):
+      found += _differences(a, b, f'{name}.')
+    elif a != b and name not in _NOT_COMPARED:
+      found.append(f'{name}: {a} -> {b}')
+  return found

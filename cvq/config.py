@@ -1,0 +1,157 @@
+"""Checks of a config and a work directory before any long work begins. Imports no JAX.
+
+Every message names the field, its value and the remedy; `cvq.main` shows it and leaves with 2.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pathlib
+import tempfile
+from typing import Any, Iterator
+
+from cvq.errors import UserError
+
+CHOICES = {
+    'model.likelihood': ('bernoulli', 'gaussian'),
+    'model.encoder.name': ('patch', 'conv'),
+    'model.decoder.name': ('patch', 'conv'),
+    'model.quantizer.learning': ('gradient', 'ema'),
+    'model.quantizer.init': ('random', 'data'),
+    'model.transition.name': ('tied', 'graph'),
+    'model.transition.attention': ('gatv2', 'dot'),
+    'model.transition.noise': ('off', 'exo', 'endo'),
+    'model.transition.sampling': ('gumbel', 'mean'),
+    'model.transition.evaluation_sampling': ('mean', 'threshold'),
+    'pretrain.decay': ('constant', 'cosine', 'exponential'),
+    'train.decay': ('constant', 'cosine', 'exponential'),
+    'train.modes': ('mixed', 'alternate'),
+    'train.trainable': ('all', 'transition'),
+    'evaluation.split': ('train', 'validation', 'test'),
+}
+# May be 0; every other number of a config must be positive.
+_MAY_BE_ZERO = {
+    'seed', 'dataset.split_seed', 'model.encoder.margin', 'model.encoder.residual_blocks',
+    'model.decoder.residual_blocks', 'model.quantizer.revive_every',
+    'model.quantizer.revive_until', 'model.transition.noise_scale', 'pretrain.steps',
+    'pretrain.warmup', 'train.warmup', 'train.clip', 'evaluation.examples', 'evaluation.seed',
+    'checkpoint.keep_best'}
+_MAY_BE_NEGATIVE = {'model.decoder.bias'}
+_BELOW_ONE = {'model.quantizer.decay', 'loss.edge_prior', 'train.b2'}
+_LEAST_FREE = 64 * 2**20      # bytes: a checkpoint of the default model takes about 10 MB
+
+
+def leaves(config: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+  """(dotted name, value) of every field that is not itself a group."""
+  for key in config:
+    value = config[key]
+    if hasattr(value, 'keys'):
+      yield from leaves(value, f'{prefix}{key}.')
+    else:
+      yield prefix + key, value
+
+
+def validate(config: Any) -> None:
+  """Checks every field on its own and against the others. Raises UserError."""
+  values = dict(leaves(config))
+  for name, known in CHOICES.items():
+    if values[name] not in known:
+      raise UserError(f'{name} is {values[name]!r}; choose one of {", ".join(known)}: '
+                      f'--config.{name}={known[0]}')
+  for name, value in values.items():
+    _check_number(name, value)
+  m, q, t = config.model, config.model.quantizer, config.model.transition
+  if m.latent_dim % q.codebooks:
+    raise UserError(
+        f'model.latent_dim is {m.latent_dim}, which {q.codebooks} codebooks '
+        f'(model.quantizer.codebooks) cannot share.\n'
+        f'Try --config.model.latent_dim={math.ceil(m.latent_dim / q.codebooks) * q.codebooks}')
+  if t.name == 'tied' and t.width % t.heads:
+    raise UserError(f'model.transition.width is {t.width}, which {t.heads} heads '
+                    '(model.transition.heads) cannot share.\n'
+                    f'Try --config.model.transition.width={math.ceil(t.width / t.heads) * t.heads}')
+  if t.name == 'tied' and not q.unit:
+    raise UserError('model.transition.name is tied, which needs unit codes.\n'
+                    'Set --config.model.quantizer.unit=True, or --config.model.transition.name='
+                    'graph')
+  _check_shares('dataset.fractions', config.dataset.fractions)
+  if len(config.train.mode_weights) != 3 or min(config.train.mode_weights) < 0 \
+      or not sum(config.train.mode_weights) > 0:
+    raise UserError(f'train.mode_weights is {tuple(config.train.mode_weights)}; it needs three '
+                    'weights (base, action, causal), none negative, not all 0.')
+
+
+def _check_number(name: str, value: Any) -> None:
+  if isinstance(value, (bool, str)):
+    return
+  for number in value if isinstance(value, (tuple, list)) else (value,):
+    if not math.isfinite(number):
+      raise UserError(f'{name} is {value}; it must be a finite number.')
+    if name.startswith('loss.') or isinstance(value, (tuple, list)) and 'widths' not in name \
+        or name in _MAY_BE_ZERO:
+      least, word = 0, 'must not be negative'
+    elif name in _MAY_BE_NEGATIVE:
+      continue
+    else:
+      least, word = math.ulp(0.), 'must be positive'
+    if number < least:
+      raise UserError(f'{name} is {value}; it {word}: --config.{name}=...')
+    if name in _BELOW_ONE and not 0 < number < 1:
+      raise UserError(f'{name} is {value}; it must lie between 0 and 1: --config.{name}=...')
+
+
+def _check_shares(name: str, shares: tuple[float, ...]) -> None:
+  if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+    raise UserError(f'{name} is {tuple(shares)}; it needs three shares (train, validation, test), '
+                    'none negative, that sum to 1.')
+
+
+def validate_devices(config: Any, devices: int, processes: int) -> None:
+  """Checks that devices can share the batches. Raises UserError."""
+  for name in ('pretrain.batch_size', 'train.batch_size'):
+    stage, field = name.split('.')
+    size = config[stage][field]
+    if size % devices:
+      raise UserError(
+          f'{name} is {size}, which {devices} devices ({processes} processes) cannot share.\n'
+          f'Try --config.{name}={math.ceil(size / devices) * devices}')
+
+
+def validate_image_shape(config: Any, shape: tuple[int, int, int]) -> None:
+  """Checks that encoder and decoder fit the images and each other. Raises UserError."""
+  strides = {}
+  for part in ('encoder', 'decoder'):
+    c = config.model[part]
+    strides[part] = c.patch if c.name == 'patch' else 2 ** len(c.widths)
+    if shape[0] % strides[part] or shape[1] % strides[part]:
+      remedy = (f'a divisor: --config.model.{part}.patch=8' if c.name == 'patch' else
+                f'fewer entries in --config.model.{part}.widths')
+      field = 'patch' if c.name == 'patch' else 'widths'
+      raise UserError(f'Images of {shape[0]}x{shape[1]} pixels cannot be reduced by '
+                      f'{strides[part]} (model.{part}.{field}); choose {remedy}')
+  if strides['encoder'] != strides['decoder']:
+    raise UserError(f'The encoder reduces images by {strides["encoder"]}, the decoder enlarges '
+                    f'them by {strides["decoder"]}.\nMake model.encoder and model.decoder agree '
+                    '(patch, or the number of widths).')
+
+
+def check_workdir(path: str) -> None:
+  """Checks that a work directory can be made, written, and has room. Raises UserError."""
+  folder = pathlib.Path(path).absolute()
+  existing = next(p for p in (folder, *folder.parents) if p.exists())
+  if not existing.is_dir():
+    raise UserError(f'--workdir={path}: {existing} is a file.\nChoose a directory.')
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+      file.write(bytes(2**16))
+      file.flush()
+  except OSError as error:
+    raise UserError(f'--workdir={path} cannot be written: {error.strerror}.\n'
+                    'Choose another directory, or make room.') from error
+  space = os.statvfs(folder)
+  free = space.f_bavail * space.f_frsize
+  if free < _LEAST_FREE:
+    raise UserError(f'--workdir={path} has {free >> 20} MB left; a run needs at least '
+                    f'{_LEAST_FREE >> 20} MB.\nMake room or choose another directory.')

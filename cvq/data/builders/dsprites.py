@@ -1,0 +1,156 @@
+"""dSprites: rendered here (default), or the published set of TFDS."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import pathlib
+from typing import Any, Iterator
+
+import numpy as np
+from PIL import Image
+import tensorflow_datasets as tfds
+from tensorflow_datasets.datasets.dsprites import dsprites_dataset_builder as tfds_dsprites
+
+from cvq.data import prepare, records
+from cvq.data.factors import Factor, FactorSpace
+from cvq.data.images import Images, SpriteImages
+from cvq.data.render import dsprites as render
+from cvq.errors import UserError
+
+SPACE = FactorSpace((
+    Factor('shape', len(render.SHAPES)),
+    Factor('scale', len(render.SCALES)),
+    Factor('orientation', len(render.ORIENTATIONS)),
+    Factor('posX', render.POSITIONS),
+    Factor('posY', render.POSITIONS),
+))
+
+
+class DspritesRendered(tfds.core.GeneratorBasedBuilder):
+  """The 720 sprites of cvq.data.render.dsprites as packed bits; positions are not stored."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'Square, ellipse and heart of equal areas in windows of 33 pixels.'}
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    size = -(-render.WINDOW**2 // 8)
+    return tfds.core.DatasetInfo(
+        builder=self, description=render.__doc__,
+        features=tfds.features.FeaturesDict({
+            'number': np.int64,                        # of the sprite, orientation fastest
+            'bits': tfds.features.Tensor(shape=(size,), dtype=np.uint8)}))
+
+  def _split_generators(self, dl_manager):
+    del dl_manager                                     # nothing to download
+    return {'train': self._generate_examples()}
+
+  def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    sprites = render.render_sprites().reshape(-1, render.WINDOW**2)
+    for number, bits in enumerate(np.packbits(sprites, axis=-1)):
+      yield number, {'number': number, 'bits': bits}
+
+
+URL, = tfds_dsprites.Builder.url_infos                # TFDS knows its checksum
+FILE = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5'
+LABELS = ('label_shape', 'label_scale', 'label_orientation', 'label_x_position',
+          'label_y_position')
+_VALUES = tuple(label.replace('label', 'value') for label in LABELS)
+_BLOCK = 2**15                                         # images read from the hdf5 file at once
+
+
+class DspritesPublished(tfds_dsprites.Builder, skip_registration=True):
+  """The published set, in the schema of TFDS, prepared without TensorFlow.
+
+  The builder of TFDS encodes its PNGs with TensorFlow and holds all images in memory; this one
+  encodes with Pillow, block by block. Takes FILE from the data directory if it lies there.
+  """
+
+  name = 'dsprites'
+  url_infos = tfds_dsprites.Builder.url_infos          # size and checksum of the download
+
+  def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+    local = pathlib.Path(self.data_dir_root) / FILE
+    if local.exists():
+      return {'train': self._generate_examples(local)}
+    try:
+      path = dl_manager.download(URL)
+    except Exception as error:
+      raise _no_download(local.parent, f'Download failed ({error})') from error
+    return {'train': self._generate_examples(path)}
+
+  def _generate_examples(self, filepath: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    import h5py                                        # only this source needs it
+
+    try:
+      with h5py.File(filepath, 'r') as file:
+        images, latents = file['imgs'], file['latents']
+        for start in range(0, len(images), _BLOCK):
+          block = slice(start, start + _BLOCK)
+          # Column 0 of the latents is the colour: always white.
+          classes, values = (latents[name][block, 1:] for name in ('classes', 'values'))
+          for number, image in enumerate(images[block]):
+            yield start + number, {
+                'image': _png(image), **dict(zip(LABELS, classes[number])),
+                **dict(zip(_VALUES, values[number]))}
+    except (OSError, KeyError) as error:
+      raise prepare.damaged(pathlib.Path(filepath), error) from error
+
+
+def _png(image: np.ndarray) -> bytes:
+  file = io.BytesIO()
+  Image.fromarray(image).save(file, format='png')
+  return file.getvalue()
+
+
+def _no_download(data_dir: pathlib.Path, reason: str) -> UserError:
+  reason = ' '.join(reason.split())[:200]
+  return UserError(
+      f'dSprites is not in {data_dir}: {reason}\n'
+      f'Put {URL} there as {FILE},\n'
+      'or name its folder by --config.dataset.data_dir=FOLDER, and repeat the command; to do '
+      'without it: --config.dataset.source=rendered')
+
+
+def _check_obtainable(data_dir: pathlib.Path) -> None:
+  """Raises UserError if the published file can't be read, or can't be had."""
+  if importlib.util.find_spec('h5py') is None:
+    raise UserError('dataset.source=tfds reads an hdf5 file: install h5py (pip install h5py), '
+                    'or use --config.dataset.source=rendered')
+  if not (data_dir / FILE).exists():
+    problem = prepare.unreachable(URL)
+    if problem:
+      raise _no_download(data_dir, problem)
+
+
+def open_rendered(data_dir: pathlib.Path) -> Images:
+  """Rendered dSprites, prepared in about a second. Raises UserError if damaged or unwritable."""
+  folder = prepare.folder_of(DspritesRendered, data_dir)
+  source = prepare.open_source(DspritesRendered, data_dir)
+  with prepare.reading(folder):
+    records = source.__getitems__(list(range(len(source))))
+    numbers = np.asarray([record['number'] for record in records])
+    if not np.array_equal(np.sort(numbers), np.arange(np.prod(SPACE.sizes[:3]))):
+      raise ValueError(f'{len(numbers)} records are not the {np.prod(SPACE.sizes[:3])} sprites')
+    bits = np.stack([record['bits'] for record in records])[np.argsort(numbers)]
+  pixels = np.unpackbits(bits, axis=-1, count=render.WINDOW**2) * np.uint8(255)
+  return SpriteImages(SPACE, pixels.reshape(-1, render.WINDOW, render.WINDOW))
+
+
+def open_published(data_dir: pathlib.Path) -> Images:
+  """The published dSprites as TFDS prepares it, read at random.
+
+  Uses DATA_DIR/dsprites/2.0.0 where TFDS has prepared it (in the format array_record); otherwise
+  prepares it there, from the hdf5 file in DATA_DIR or from the network.
+
+  Raises:
+    UserError: no such data and no network (within 10 s), or damaged data.
+  """
+  folder = prepare.folder_of(DspritesPublished, data_dir)
+  source = prepare.open_source(
+      DspritesPublished, data_dir, before=lambda: _check_obtainable(data_dir), raw=True)
+  table = records.load_table(SPACE, source, LABELS, folder, data_dir / 'tables')
+  return records.RecordImages(SPACE, source, table, folder, gain=255)
+
+
+SOURCES = {'rendered': open_rendered, 'tfds': open_published}

@@ -1,0 +1,65 @@
+"""Images of a factor grid, read by index."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+
+from cvq.data.factors import FactorSpace
+
+
+class Images(abc.ABC):
+  """All images of a factor space. `read` may be called from several threads.
+
+  Attributes:
+    space: the factor grid.
+    image_shape: (H, W, C).
+  """
+  space: FactorSpace
+  image_shape: tuple[int, int, int]
+
+  @abc.abstractmethod
+  def read(self, index: np.ndarray) -> np.ndarray:
+    """Images of indices. index: [n] int64. Returns [n, H, W, C] uint8, 0 to 255."""
+
+
+class ArrayImages(Images):
+  """Images held in memory. array: [num_images, H, W, C] uint8."""
+
+  def __init__(self, space: FactorSpace, array: np.ndarray):
+    if array.ndim != 4 or array.shape[0] != space.num_images or array.dtype != np.uint8:
+      raise ValueError(f'{array.dtype} {array.shape}: expected uint8 [{space.num_images}, H, W, C]')
+    self.space, self.image_shape, self._array = space, array.shape[1:], array
+
+  def read(self, index: np.ndarray) -> np.ndarray:
+    return self._array[index]
+
+
+class SpriteImages(Images):
+  """Sprites placed on a dark frame; positions are composed at reading time.
+
+  The last two factors of the space are the column and the row of the sprite's window: one pixel a
+  step, from the left and top edge of the frame to the right and bottom one.
+
+  Args:
+    space: [..., P, P] positions.
+    sprites: [num_images / P^2, S, S] uint8, in the order of the other factors.
+  """
+
+  def __init__(self, space: FactorSpace, sprites: np.ndarray):
+    columns, rows = space.sizes[-2:]
+    side = sprites.shape[-1]
+    if sprites.shape != (space.num_images // (columns * rows), side, side):
+      raise ValueError(f'Sprites of shape {sprites.shape} do not fill the space {space.sizes}')
+    height, width = side + rows - 1, side + columns - 1
+    self.space, self.image_shape = space, (height, width, 1)
+    # With a margin of P - 1 on all sides, every image is a window of the padded sprite.
+    padded = np.pad(sprites, ((0, 0), (rows - 1,) * 2, (columns - 1,) * 2))
+    self._windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+
+  def read(self, index: np.ndarray) -> np.ndarray:
+    columns, rows = self.space.sizes[-2:]
+    sprite, place = np.divmod(np.asarray(index), columns * rows)
+    column, row = np.divmod(place, rows)
+    return self._windows[sprite, rows - 1 - row, columns - 1 - column][..., None]

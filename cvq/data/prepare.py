@@ -1,0 +1,115 @@
+"""Preparing and opening TFDS builders as random-access sources, without TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pathlib
+import threading
+from typing import Any, Callable, Iterator, Sequence
+import urllib.parse
+
+import requests
+import tensorflow_datasets as tfds
+
+from cvq.errors import UserError
+
+FORMAT = 'array_record'
+
+
+def folder_of(builder_class: type, data_dir: pathlib.Path) -> pathlib.Path:
+  """Folder of a builder's prepared data: DATA_DIR/name/version."""
+  return data_dir / builder_class.name / str(builder_class.VERSION)
+
+
+def open_source(
+    builder_class: type, data_dir: pathlib.Path, *, before: Callable[[], None] | None = None,
+    raw: bool = False,
+) -> Sequence[Any]:
+  """Records of a builder's 'train' split, prepared first if they are not there yet.
+
+  TFDS writes into a folder of its own and renames it when complete: a preparation that was killed
+  leaves no prepared data behind, and the next call repeats it.
+
+  Args:
+    builder_class: of the TFDS builder.
+    data_dir: root of the prepared data.
+    before: called before a preparation; raises UserError where that can't succeed.
+    raw: records stay bytes (serialised tf.train.Example).
+
+  Raises:
+    UserError: the folder can't be written, or what it holds is damaged.
+  """
+  folder = folder_of(builder_class, data_dir)
+  method = tfds.decode.DeserializeMethod
+  if not folder.exists():
+    if before:
+      before()
+    _prepare(builder_class, data_dir)
+  elif not any(folder.glob(f'*.{FORMAT}*')) and any(folder.glob('*.tfrecord*')):
+    raise UserError(
+        f'{folder} holds tfrecord files, which cannot be read at random.\n'
+        f'Convert them, where TensorFlow is installed: tfds convert_format --root_data_dir={folder}'
+        f' --out_file_format={FORMAT}\nOr choose another folder: --config.dataset.data_dir=FOLDER')
+  with reading(folder):
+    return builder_class(data_dir=data_dir, file_format=FORMAT).as_data_source(
+        'train', deserialize_method=method.RAW_BYTES if raw else method.DESERIALIZE_AND_DECODE)
+
+
+@contextlib.contextmanager
+def reading(place: pathlib.Path) -> Iterator[None]:
+  """Turns what TFDS and array_record raise on unreadable files into a UserError naming them."""
+  try:
+    yield
+  except UserError:
+    raise
+  except Exception as error:  # pylint: disable=broad-except
+    raise damaged(place, error) from error
+
+
+def damaged(place: pathlib.Path, reason: object) -> UserError:
+  """The error for prepared data that can't be used. Nothing is deleted: that is the user's call."""
+  detail = ' '.join(str(reason).split())[:120]
+  return UserError(f'Prepared data is damaged: {place}\n({detail})\n'
+                   'Move or delete that and repeat the command; it is prepared again.')
+
+
+def unreachable(url: str, *, seconds: float = 8.) -> str | None:
+  """Why an address can't be reached, or None if it can; known within `seconds`.
+
+  Without network, a download by TFDS repeats itself for minutes, and name resolution has no limit
+  of its own: the question is asked on a thread that is not waited for longer.
+  """
+  answer: list[str | None] = []
+
+  def ask() -> None:
+    try:
+      requests.head(url, timeout=seconds / 2, allow_redirects=True).raise_for_status()
+      answer.append(None)
+    except Exception as error:  # pylint: disable=broad-except   # whatever it is: no download
+      answer.append(type(error).__name__)
+
+  thread = threading.Thread(target=ask, daemon=True)
+  thread.start()
+  thread.join(seconds)
+  problem = answer[0] if answer else f'no answer in {seconds:g} s'
+  return problem and f'{urllib.parse.urlsplit(url).hostname} cannot be reached ({problem}).'
+
+
+def _prepare(builder_class: type, data_dir: pathlib.Path) -> None:
+  folder = folder_of(builder_class, data_dir)
+  try:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    print(f'Preparing {builder_class.name} in {folder} (only this once).', flush=True)
+    builder = builder_class(data_dir=data_dir, file_format=FORMAT)
+    with contextlib.redirect_stdout(io.StringIO()):    # TFDS speaks of a download of unknown size
+      builder.download_and_prepare(
+          download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+  except UserError:
+    raise
+  except (OSError, RuntimeError, ValueError) as error:  # array_record: the latter two
+    if folder.exists():                                # another process was faster
+      return
+    reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())[:120]
+    raise UserError(f'{folder} cannot be written: {reason}.\n'
+                    'Choose another folder: --config.dataset.data_dir=FOLDER') from error

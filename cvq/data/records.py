@@ -1,0 +1,144 @@
+"""Images in shuffled TFDS records: a table leads from the factor index to the record."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pathlib
+import sys
+from typing import Sequence
+
+import numpy as np
+from PIL import Image
+from tensorflow_datasets.proto import tf_example_pb2
+import tqdm
+
+from cvq.data import prepare
+from cvq.data.factors import FactorSpace
+from cvq.data.images import Images
+from cvq.errors import UserError
+
+_BLOCK = 4096                  # records read at once while labels are scanned
+_PROBES = 32                   # records whose labels are compared with a cached table
+
+
+class RecordImages(Images):
+  """Images decoded from records as they are read.
+
+  Args:
+    space: the factor grid, one record for each of its images.
+    source: raw records, tf.train.Example with an encoded image and one integer label a factor.
+    table: [num_images] int32, record of each image.
+    folder: of the records, for messages.
+    gain: factor that takes stored values to 0..255.
+  """
+
+  def __init__(self, space: FactorSpace, source: Sequence[bytes], table: np.ndarray,
+               folder: pathlib.Path, *, gain: int = 1):
+    self.space, self._source, self._table, self._folder = space, source, table, folder
+    self._gain = np.uint8(gain)
+    self.image_shape = self._decode([0])[0].shape
+
+  def read(self, index: np.ndarray) -> np.ndarray:
+    distinct, inverse = np.unique(np.asarray(index), return_inverse=True)
+    return self._decode(self._table[distinct].tolist())[inverse]
+
+  def _decode(self, numbers: list[int]) -> np.ndarray:
+    with prepare.reading(self._folder):
+      images = np.stack([_image(record) for record in self._source.__getitems__(numbers)])
+      if images.max() > 255 // self._gain:
+        raise ValueError(f'pixel of value {images.max()}, more than {255 // self._gain}')
+    return images * self._gain
+
+
+def load_table(
+    space: FactorSpace, source: Sequence[bytes], labels: Sequence[str], folder: pathlib.Path,
+    cache: pathlib.Path,
+) -> np.ndarray:
+  """Record of each image, [num_images] int32: read from a cached table, or built from the labels.
+
+  Args:
+    space: the factor grid. source: raw records. labels: feature of each factor, in their order.
+    folder: of the records. cache: folder for the table; where it can't be written, the table is
+      built again next time.
+
+  Raises:
+    UserError: records or table are damaged, or the records are not exactly the grid.
+  """
+  path = cache / f'{folder.parent.name}-{_fingerprint(folder)}.npy'
+  if path.exists():
+    with prepare.reading(path):
+      table = np.load(path, allow_pickle=False)
+      _check_table(table, space, source, labels)
+    return table
+  table = _build_table(space, source, labels, folder)
+  try:
+    cache.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f'.{os.getpid()}.partial')
+    with open(partial, 'wb') as file:
+      np.save(file, table, allow_pickle=False)
+    os.replace(partial, path)
+  except OSError as error:
+    print(f'{path} cannot be written ({error.strerror}): the labels are read again next time.',
+          file=sys.stderr)
+  return table
+
+
+def _build_table(space, source, labels, folder) -> np.ndarray:
+  if len(source) != space.num_images:
+    raise UserError(f'{folder} holds {len(source)} records, not the {space.num_images} images of '
+                    f'the factors {", ".join(space.names)}.\nPrepare it again in another '
+                    '--config.dataset.data_dir')
+  index = np.empty(len(source), np.int64)
+  with tqdm.tqdm(total=len(source), desc='Reading labels', unit='images') as progress:
+    for start in range(0, len(source), _BLOCK):
+      numbers = range(start, min(start + _BLOCK, len(source)))
+      index[start:numbers.stop] = _index_of(space, source, labels, list(numbers), folder)
+      progress.update(len(numbers))
+  table = np.full(space.num_images, -1, np.int32)
+  table[index] = np.arange(len(source), dtype=np.int32)
+  if table.min() < 0:
+    missing = space.to_factors(np.flatnonzero(table < 0)[:1])[0]
+    raise prepare.damaged(folder, f'no record for {dict(zip(space.names, missing.tolist()))}')
+  return table
+
+
+def _check_table(table, space, source, labels) -> None:
+  """Raises ValueError unless the table is a permutation that agrees with a few of the records."""
+  size = space.num_images
+  if table.dtype != np.int32 or table.shape != (size,) or len(source) != size:
+    raise ValueError(f'{table.dtype} {table.shape} for {len(source)} records of {size} images')
+  if not np.array_equal(np.sort(table), np.arange(size)):
+    raise ValueError('not every record has its place')
+  probes = np.linspace(0, size - 1, min(size, _PROBES)).astype(np.int64)
+  if not np.array_equal(_labels(source, labels, table[probes].tolist()), space.to_factors(probes)):
+    raise ValueError('it does not belong to these records')
+
+
+def _index_of(space, source, labels, numbers, folder) -> np.ndarray:
+  with prepare.reading(folder):
+    values = _labels(source, labels, numbers)
+    outside = (values < 0) | (values >= np.asarray(space.sizes))
+    if outside.any():
+      raise ValueError(f'label {values[outside][0]} is out of range')
+  return space.to_index(values)
+
+
+def _labels(source, labels, numbers) -> np.ndarray:
+  """Labels of records: [n, F] int64."""
+  examples = map(tf_example_pb2.Example.FromString, source.__getitems__(numbers))
+  return np.asarray([[feature[label].int64_list.value[0] for label in labels]
+                     for feature in (example.features.feature for example in examples)])
+
+
+def _image(record: bytes) -> np.ndarray:
+  feature = tf_example_pb2.Example.FromString(record).features.feature
+  pixels = np.asarray(Image.open(io.BytesIO(feature['image'].bytes_list.value[0])))
+  return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _fingerprint(folder: pathlib.Path) -> str:
+  """Short hash of the names and sizes of the record files: another set has another table."""
+  files = sorted((path.name, path.stat().st_size) for path in folder.glob(f'*.{prepare.FORMAT}*'))
+  return hashlib.sha256(repr(files).encode()).hexdigest()[:16]

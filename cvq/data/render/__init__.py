@@ -1,0 +1,1 @@
+"""Renderers of datasets that need no download."""

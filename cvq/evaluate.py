@@ -1,0 +1,110 @@
+"""Evaluation of a state on a split: from per-example arrays to evaluation.json."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+
+import cvq
+from cvq import checkpoints, parallel, session
+from cvq.data import pipeline
+from cvq.errors import UserError
+from cvq.evaluation import codes, headline, image_quality, retrieval
+
+
+def evaluate_state(run: session.Run, state: Any, config: Any, *, split: str, examples: int
+                   ) -> dict:
+  """Figures of a state on a seeded share of a split; every example counts exactly once.
+
+  Args:
+    run: data, model and steps. state, config: of the run.
+    split: 'train' | 'validation' | 'test'. examples: transitions.
+
+  Returns:
+    {retrieval, intervention, reconstruction, codes}; see `cvq.evaluation`.
+  """
+  rows = []
+  for whole in pipeline.evaluation_batches(
+      run.dataset, config.dataset, split=split, examples=examples,
+      batch_size=parallel.round_up(config.evaluation.batch_size), seed=config.evaluation.seed):
+    batch = parallel.share(whole)
+    images = {name: batch[name] for name in ('x', 'y', 'action')}
+    row = parallel.unshard(run.eval_step(state, parallel.shard(images)))
+    row['counts'] = (row['counts'] * batch['mask'][:, None, None]).sum(0, keepdims=True)
+    row |= {'action': batch['action'][:, 0], 'real': batch['mask'],
+            'visible': (batch['x'] != batch['y'][:, 0]).any((1, 2, 3))}
+    rows.append(row)
+  table = parallel.join(
+      {name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
+  counts, real = table.pop('counts').sum(0, dtype=np.float64), table.pop('real')
+  figures = summarise({name: value[real] for name, value in table.items()}, counts,
+                      run.dataset.space.action_names)
+  variables = run.model.quantizer.codebooks * math.prod(run.model.grid)
+  return figures | {'codes': {'variables': variables} | figures['codes']}
+
+
+def summarise(table: dict, counts: np.ndarray, action_names: tuple[str, ...]) -> dict:
+  """Means over examples.
+
+  Args:
+    table: arrays [n, ...] of `cvq.steps.eval_step`, with `action` and `visible` [n].
+    counts: [K, N] use of the codes. action_names: A of them.
+  """
+  mean = lambda name: float(table[name].mean(dtype=np.float64))
+  part = lambda name: {figure: mean(f'{name}_{figure}') for figure in image_quality.FIGURES}
+  hits, marked = table['mask_hits'].sum(), table['mask_size'].sum()
+  changed = table['changed'].sum()
+  return {
+      'retrieval': retrieval.score_retrieval(
+          table['posterior'], table['action'], action_names, visible=table['visible']),
+      'intervention': part('intervention') | {
+          'mse_codes': mean('codes_mse'), 'copy_mse': mean('copy_mse'),
+          'reconstruction_mse': mean('reconstruction_mse')},
+      'reconstruction': part('reconstruction'),
+      'codes': {
+          'changed_per_step': mean('changed'),
+          'changed_positions': mean('changed_positions'),
+          'mask_size': mean('mask_size'),
+          'mask_precision': float(hits / marked) if marked else None,
+          'mask_recall': float(hits / changed) if changed else None,
+          'usage': codes.usage(counts).tolist(),
+          'perplexity': codes.perplexity(counts).tolist()}}
+
+
+def evaluate(config: Any, workdir: str) -> dict:
+  """Evaluates the newest good checkpoint of a work directory and writes evaluation.json."""
+  run = session.open_run(config)
+  store = checkpoints.Checkpoints(
+      workdir, keep_last=config.checkpoint.keep_last, keep_best=config.checkpoint.keep_best)
+  try:
+    restored = store.restore(run.state)
+  finally:
+    store.close()
+  if restored is None:
+    raise UserError(f'{workdir} holds no checkpoint.\n'
+                    f'Train first: python -m cvq.main --config=... --workdir={workdir}')
+  return write_evaluation(run, restored.state, config, workdir)
+
+
+def write_evaluation(run: session.Run, state: Any, config: Any, workdir: str) -> dict:
+  """Evaluates, writes WORKDIR/evaluation.json atomically, and returns what it holds."""
+  start = time.monotonic()
+  split, examples = config.evaluation.split, config.evaluation.examples
+  result = evaluate_state(run, state, config, split=split, examples=examples)
+  result |= {
+      'dataset': f'{config.dataset.name} ({config.dataset.source})', 'split': split,
+      'step': int(state.step), 'seed': config.seed,
+      'seconds': round(time.monotonic() - start, 1), 'version': cvq.__version__}
+  if parallel.process()[0] == 0:
+    path = pathlib.Path(workdir) / 'evaluation.json'
+    partial = path.with_suffix('.json.partial')
+    partial.write_text(json.dumps(result, indent=2) + '\n')
+    os.replace(partial, path)
+    print(headline.headline(result))
+  return result

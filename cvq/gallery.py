@@ -1,0 +1,47 @@
+"""Pictures of a state: what goes to TensorBoard and WORKDIR/pictures during training."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from cvq import pictures, steps
+from cvq.data import pipeline
+
+
+@functools.lru_cache(maxsize=2)
+def _imagine(model: Any):
+  return jax.jit(functools.partial(steps.imagine_step, model=model))
+
+
+def draw(run: Any, state: Any, config: Any, *, examples: int = 8, atlas: int = 4) -> dict:
+  """Pictures by name, uint8 [H, W, 3]: reconstructions, interventions, graph, masks.
+
+  Args:
+    run: cvq.session.Run. state: of the model. config: of the run.
+    examples: images in the reconstructions. atlas: of them in the atlas of interventions.
+  """
+  space, images = run.dataset.space, run.dataset.images
+  batch = next(iter(pipeline.evaluation_batches(
+      run.dataset, config.dataset, split='validation', examples=examples, batch_size=examples,
+      seed=config.evaluation.seed)))
+  out = jax.device_get(_imagine(run.model)(state, batch['x']))
+  index = space.to_index(batch['x_factors'][:atlas])
+  actions = np.arange(space.num_actions)
+  target, valid = space.step(
+      np.repeat(index, len(actions)), np.tile(actions, len(index)))
+  shape = (len(index), len(actions))
+  truth = images.read(np.where(valid, target, 0)).reshape(*shape, *images.image_shape)
+  truth = [[image if ok else None for image, ok in zip(*row)]
+           for row in zip(truth, valid.reshape(shape))]
+  names, grid, books = space.action_names, run.model.grid, run.model.quantizer.codebooks
+  changed = out['changed'][:atlas].reshape(*shape, books, *grid).any(2)
+  return {
+      'reconstructions': pictures.reconstructions(batch['x'], out['reconstruction']),
+      'interventions': pictures.interventions(
+          batch['x'][:atlas], out['prediction'][:atlas], truth, names, changed=changed),
+      'graph': pictures.adjacency(out['graph'].mean(0), names),
+      'masks': pictures.masks(out['mask'].mean(0), names, books, grid)}

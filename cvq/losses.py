@@ -1,0 +1,94 @@
+"""Every term of the loss as a plain function of arrays. Weights live in config.loss.
+
+Conventions: images [B, H, W, C] in [0, 1]; B batch, T targets per x, M hypotheses, V variables,
+S graph nodes; graphs have row = child, column = parent. Every function returns a scalar, a mean
+over the batch, so that the mean over devices is the value for the whole batch.
+Source: Gendron et al. 2023, section 4; DESIGN section 3.
+"""
+
+from __future__ import annotations
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def reconstruction(outputs: jax.Array, images: jax.Array, likelihood: str) -> jax.Array:
+  """Mean over pixels of -log p(image), up to a constant: [..., H, W, C] twice -> [].
+
+  Args:
+    outputs: logits for 'bernoulli', means for 'gaussian' (squared error).
+    images: in [0, 1].
+  """
+  chex.assert_equal_shape([outputs, images])
+  if likelihood == 'bernoulli':
+    return optax.sigmoid_binary_cross_entropy(outputs, images).mean()
+  return jnp.square(outputs - images).mean()
+
+
+def codebook(latents: jax.Array, vectors: jax.Array, codebooks: int) -> jax.Array:
+  """||sg(z) - e||^2: moves codes. Mean over elements of a codebook, summed over codebooks.
+
+  Args:
+    latents: [B, V, d] z. vectors: [B, V, d] e, the chosen codes (not straight-through).
+  """
+  chex.assert_equal_shape([latents, vectors])
+  return codebooks * jnp.square(jax.lax.stop_gradient(latents) - vectors).mean()
+
+
+def commitment(latents: jax.Array, vectors: jax.Array, codebooks: int) -> jax.Array:
+  """||z - sg(e)||^2: moves latents; `beta` is its weight. Shapes as in `codebook`."""
+  chex.assert_equal_shape([latents, vectors])
+  return codebooks * jnp.square(latents - jax.lax.stop_gradient(vectors)).mean()
+
+
+def negative_log_likelihood(log_prob: jax.Array) -> jax.Array:
+  """-log p(y | x, a), summed over variables (a mean would dilute the few that change).
+
+  Args:
+    log_prob: [B, ..., V] of every variable under the true action.
+  """
+  return -log_prob.sum(-1).mean()
+
+
+def posterior_logits(log_prob: jax.Array, temperature: jax.Array) -> jax.Array:
+  """Log-odds of every action, up to a constant: -NLL / temperature. DESIGN section 3, causal.
+
+  Args:
+    log_prob: [B, T, M, V]. temperature: [] > 0.
+
+  Returns:
+    [B, T, M].
+  """
+  return log_prob.sum(-1) / temperature
+
+
+def retrieval(logits: jax.Array, actions: jax.Array) -> jax.Array:
+  """Cross-entropy of the posterior with the true action: [B, T, A], [B, T] int -> []."""
+  return optax.softmax_cross_entropy_with_integer_labels(logits, actions).mean()
+
+
+def graph_identity(graph: jax.Array) -> jax.Array:
+  """MSE(G, I): without intervention nothing changes. graph: [..., S, S]."""
+  return jnp.square(graph - jnp.eye(graph.shape[-1])).mean()
+
+
+def edge_kl(edge_logits: jax.Array, prior: float) -> jax.Array:
+  """KL(Bernoulli(alpha) || Bernoulli(prior)), mean over edges. edge_logits: [..., S, S].
+
+  The prior is a constant; the published code drew a new random target at every call.
+  """
+  alpha = jax.nn.sigmoid(edge_logits)
+  log_on, log_off = jax.nn.log_sigmoid(edge_logits), jax.nn.log_sigmoid(-edge_logits)
+  return (alpha * (log_on - jnp.log(prior)) + (1 - alpha) * (log_off - jnp.log1p(-prior))).mean()
+
+
+def graph_size(graph: jax.Array) -> jax.Array:
+  """Mean number of parents of a node. graph: [..., S, S] weights in [0, 1]."""
+  return graph.sum(-1).mean()
+
+
+def no_parent(edge_logits: jax.Array) -> jax.Array:
+  """Mean probability prod_j (1 - alpha_ij) that a node has no parent. edge_logits: [..., S, S]."""
+  return jnp.exp(jax.nn.log_sigmoid(-edge_logits).sum(-1)).mean()

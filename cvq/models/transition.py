@@ -1,0 +1,161 @@
+"""The default causal-transition layer: tied embeddings on a shared graph.
+
+For every variable it says (a) whether the action intervenes on it: the mask, which also decides
+the copy, and (b) where its code vector would go: the likelihood of a code is its similarity to
+that vector, so near codes share evidence. The K variables of a position share one graph node.
+
+All actions share the parents of a node and the pass over the graph; the action enters afterwards
+as one more parent of the variables it intervenes on, so A hypotheses cost little more than one.
+Without intervention a variable keeps its code by construction: the observational mechanism is
+the identity. Both are departures from the paper, whose layer is `cvq.models.gat`.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from cvq.models import causal_graph
+from cvq.models.prediction import Prediction
+from cvq.models.quantizer import Quantized, normalise
+
+
+def relative_position_bias(table: jax.Array, grid: tuple[int, int]) -> jax.Array:
+  """Bias between all pairs of positions: [..., 2H - 1, 2W - 1] -> [..., H*W, H*W]."""
+  h, w = grid
+  rows = jnp.arange(h)[:, None] - jnp.arange(h) + h - 1                      # [H, H]
+  cols = jnp.arange(w)[:, None] - jnp.arange(w) + w - 1
+  bias = table[..., rows[:, None, :, None], cols[None, :, None, :]]          # [..., H, W, H, W]
+  return bias.reshape(*table.shape[:-2], h * w, h * w)
+
+
+class SharedGraph(nn.Module):
+  """Log-odds that position j is a parent of position i, the same for all actions.
+
+  Bilinear in the two nodes, plus a learned bias for their relative position.
+  """
+  hidden: int
+  grid: tuple[int, int]
+
+  @nn.compact
+  def __call__(self, nodes: jax.Array) -> jax.Array:
+    """nodes: [B, S, n] -> [B, S, S], row = child, column = parent."""
+    child = nn.Dense(self.hidden, name='child')(nodes)
+    parent = nn.Dense(self.hidden, name='parent')(nodes)
+    h, w = self.grid
+    table = self.param('offset', nn.initializers.zeros, (2 * h - 1, 2 * w - 1))
+    pairs = jnp.einsum('bid,bjd->bij', child, parent) / self.hidden ** .5
+    return pairs + relative_position_bias(table, self.grid)
+
+
+class GraphSelfAttention(nn.Module):
+  """One attention block whose messages pass only along the edges of the graph."""
+  heads: int
+  mlp: int
+  grid: tuple[int, int]
+
+  @nn.compact
+  def __call__(self, nodes: jax.Array, edges: jax.Array, noise: jax.Array | None) -> jax.Array:
+    """nodes: [B, S, n]. edges: [B, S, S] weights in [0, 1]. noise: [B, 1, n] root, or None."""
+    b, s, n = nodes.shape
+    d = n // self.heads
+    x = nn.LayerNorm(name='norm_attention')(nodes)
+    q = nn.Dense(n, name='query')(x).reshape(b, s, self.heads, d)
+    sources = x if noise is None else jnp.concatenate([x, noise], axis=1)
+    k = nn.Dense(n, name='key')(sources).reshape(b, -1, self.heads, d)
+    v = nn.Dense(n, name='value')(sources).reshape(b, -1, self.heads, d)
+    scores = jnp.einsum('bihd,bjhd->bhij', q, k) / d ** .5
+    h, w = self.grid
+    table = self.param('bias', nn.initializers.zeros, (self.heads, 2 * h - 1, 2 * w - 1))
+    bias = relative_position_bias(table, self.grid)
+    if noise is not None:
+      bias = jnp.pad(bias, ((0, 0), (0, 0), (0, 1)))
+      edges = jnp.pad(edges, ((0, 0), (0, 0), (0, 1)), constant_values=1.)
+    values = jnp.moveaxis(v, 2, 1)                                           # [B, heads, S, d]
+    messages = causal_graph.graph_attention(scores + bias, edges[:, None], values)
+    x = nodes + nn.Dense(n, name='out')(jnp.moveaxis(messages, 1, 2).reshape(b, s, n))
+    y = nn.Dense(self.mlp, name='mlp_in')(nn.LayerNorm(name='norm_mlp')(x))
+    return x + nn.Dense(n, name='mlp_out')(nn.gelu(y))
+
+
+class TiedTransition(nn.Module):
+  """Predicts the codes of y under many actions at once. See the module's docstring."""
+  codebooks: int
+  codes: int
+  dim: int
+  grid: tuple[int, int]
+  num_actions: int
+  width: int
+  heads: int
+  mlp: int
+  edge_hidden: int
+  noise: str
+  noise_scale: float
+  sampling: str
+  evaluation_sampling: str
+  graph_temperature: float
+
+  def observe(self, quantized: Quantized, *, train: bool, identity: bool = False) -> None:
+    """Without an action every variable keeps its code, by construction: nothing to learn."""
+
+  @nn.compact
+  def __call__(self, quantized: Quantized, actions: jax.Array, *, train: bool) -> Prediction:
+    """The codes of y under M actions for each x.
+
+    Args:
+      quantized: codes and vectors of x, and the codebook.
+      actions: [B, M] int.
+      train: samples graph and noise from the rng stream 'sample' where the config asks for it.
+    """
+    vectors, codebook = quantized.vectors, quantized.codebook
+    b, v, d = vectors.shape
+    k, m = self.codebooks, actions.shape[1]
+    s = v // k
+    x = vectors.reshape(b, k, s, d).transpose(0, 2, 1, 3).reshape(b, s, k * d)
+    position = self.param('position', nn.initializers.normal(.02), (s, self.width))
+    nodes = nn.Dense(self.width, name='embed')(x * d ** .5) + position
+    root = None
+    if train and self.noise != 'off':
+      shape = nodes.shape if self.noise == 'exo' else (b, 1, self.width)
+      draw = self.noise_scale * jax.random.normal(self.make_rng('sample'), shape)
+      nodes, root = (nodes + draw, None) if self.noise == 'exo' else (nodes, draw)
+    elif self.noise == 'endo':
+      root = jnp.zeros((b, 1, self.width))
+
+    edge_logits = SharedGraph(self.edge_hidden, self.grid, name='graph')(nodes)
+    method = self.sampling if train else self.evaluation_sampling
+    key = self.make_rng('sample') if method == 'gumbel' else None
+    edges = jax.nn.sigmoid(edge_logits)
+    if method != 'mean':
+      edges = edges * causal_graph.sample_bernoulli(
+          edge_logits, key, method=method, temperature=self.graph_temperature)
+    trunk = GraphSelfAttention(self.heads, self.mlp, self.grid, name='inference')(
+        nodes, edges, root)
+
+    # The action is one more parent: its message scales and shifts what the variables know.
+    trunk = nn.Dense(self.width, name='child')(trunk)[:, None]               # [B, 1, S, n]
+    scale = nn.Embed(self.num_actions, self.width, name='action_scale',
+                     embedding_init=nn.initializers.normal(.02))(actions)[:, :, None]
+    shift = nn.Embed(self.num_actions, self.width, name='action_shift',
+                     embedding_init=nn.initializers.normal(.5))(actions)[:, :, None]
+    hidden = nn.gelu(trunk * (1 + scale) + shift)                            # [B, M, S, n]
+    step = nn.Dense(k * d, name='step', kernel_init=nn.initializers.normal(.02))(hidden)
+    step = step.reshape(b, m, s, k, d).transpose(0, 1, 3, 2, 4).reshape(b, m, v, d)
+    target = normalise(vectors[:, None] + step)                              # [B, M, V, d]
+    mask_logits = nn.Dense(k, name='mask')(hidden)
+    mask_logits = jnp.swapaxes(mask_logits, 2, 3).reshape(b, m, v)
+
+    log_kappa = self.param('log_kappa', nn.initializers.constant(jnp.log(10.)), ())
+    similarity = jnp.einsum('bmksd,knd->bmksn', target.reshape(b, m, k, s, d), codebook)
+    logits = jnp.exp(log_kappa) * similarity.reshape(b, m, v, -1)
+    mask = jax.nn.sigmoid(mask_logits)
+    if not train and self.evaluation_sampling == 'threshold':
+      mask = (mask > .5).astype(mask.dtype)
+    touched = 1 - jnp.prod(1 - mask.reshape(b, m, k, s), axis=2)             # [B, M, S]
+    identity = jnp.broadcast_to(jnp.eye(s), (b, s, s))
+    graph = causal_graph.combine_mechanisms(
+        identity, jnp.broadcast_to(edges[:, None], (b, m, s, s)), touched)
+    return Prediction(
+        logits=logits, mask_logits=mask_logits, mask=mask, edge_logits=edge_logits[:, None],
+        observational_logits=None, graph=graph, copies=True, vectors=target)

@@ -1,0 +1,127 @@
+"""The objective of each mode: which terms of `cvq.losses` a batch contributes.
+
+Modes: 'reconstruction' (no transition layer), 'base', 'action', 'causal' (one each, as the paper
+trains), and 'mixed' (all of them on every batch, sharing one pass through the encoder).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cvq import losses
+from cvq.models import prediction as pred, quantizer as vq
+from cvq.models.ct_vae import CTVAE
+from cvq.models.quantizer import Quantized
+
+MODES = ('reconstruction', 'base', 'action', 'causal', 'mixed')
+
+
+def to_float(images: jax.Array) -> jax.Array:
+  """uint8 0..255 -> float32 in [0, 1]."""
+  return images.astype(jnp.float32) / 255.
+
+
+def slice_batch(quantized: Quantized, start: int, stop: int) -> Quantized:
+  """The part [start:stop] of a quantized batch."""
+  return quantized.replace(
+      codes=quantized.codes[start:stop], vectors=quantized.vectors[start:stop],
+      latents=quantized.latents[start:stop])
+
+
+def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CTVAE, config: Any,
+              mode: str) -> tuple[jax.Array, dict]:
+  """Loss of one batch and everything the step needs besides its gradient.
+
+  Args:
+    params, stats: of the model.
+    batch: x uint8 [B, H, W, C], y uint8 [B, T, H, W, C], action int [B, T].
+    key: for Gumbel samples and noise.
+    model, config, mode: static.
+
+  Returns:
+    loss [], and a dict of `terms` (unweighted, by name), `figures` (of interest), `quantized`
+    (all images of the batch, for the care of the codebooks).
+  """
+  variables = {'params': params, 'codebook': {'quantizer': stats}}
+  apply = lambda method, *args, **kwargs: model.apply(
+      variables, *args, method=method, rngs={'sample': key}, **kwargs)
+  x = to_float(batch['x'])
+  b = x.shape[0]
+  images = x
+  if mode != 'base':
+    y = to_float(batch['y'])
+    images = jnp.concatenate([x, y.reshape(-1, *y.shape[2:])])
+  quantized = apply(model.encode, images)
+  terms, figures = {}, {}
+
+  if mode == 'reconstruction' or config.train.trainable == 'all':
+    k = model.quantizer.codebooks
+    chosen = vq.look_up(quantized.codes, quantized.codebook)
+    terms['codebook'] = losses.codebook(quantized.latents, chosen, k)
+    terms['commitment'] = losses.commitment(quantized.latents, chosen, k)
+    outputs = apply(model.decode, quantized.vectors)
+    terms['reconstruction'] = losses.reconstruction(outputs, images, model.likelihood)
+
+  from_x = slice_batch(quantized, 0, b)
+  if mode in ('base', 'mixed'):
+    terms |= _base_terms(apply, model, from_x)
+  if mode in ('action', 'causal', 'mixed'):
+    more, figures = _transition_terms(
+        apply, model, config, mode, from_x, quantized.codes[b:], images[b:],
+        batch['action'])
+    terms |= more
+
+  loss = sum(config.loss[name] * value for name, value in terms.items())
+  return loss, {'terms': terms, 'figures': figures, 'quantized': quantized}
+
+
+def _base_terms(apply, model: CTVAE, from_x: Quantized) -> dict:
+  """Without intervention nothing changes: codes of x from x, a graph near the identity."""
+  codes = from_x.codes[:, None]
+  observed = apply(model.observe, from_x, train=True)
+  if observed is None:
+    return {}
+  kept = apply(model.observe, from_x, train=True, identity=True)
+  return {
+      'base_nll': losses.negative_log_likelihood(
+          pred.log_probability(observed, from_x.codes, codes)),
+      'base_identity_nll': losses.negative_log_likelihood(
+          pred.log_probability(kept, from_x.codes, codes)),
+      'base_graph': losses.graph_identity(observed.graph)}
+
+
+def _transition_terms(apply, model: CTVAE, config: Any, mode: str, from_x: Quantized,
+                      y_codes: jax.Array, y_images: jax.Array, actions: jax.Array
+                      ) -> tuple[dict, dict]:
+  """Action mode needs the true action only, causal mode all of them; both score codes of y."""
+  b, t = actions.shape
+  y_codes = y_codes.reshape(b, t, -1)
+  every = jnp.broadcast_to(jnp.arange(model.transition.num_actions), (b, model.transition.num_actions))
+  hypotheses = actions if mode == 'action' else every
+  prediction = apply(model.predict, from_x, hypotheses, train=True)
+  log_prob = pred.log_probability(prediction, from_x.codes, y_codes)         # [B, T, M, V]
+  true = jnp.broadcast_to(jnp.arange(t), (b, t)) if mode == 'action' else actions
+  of_true = jnp.take_along_axis(log_prob, true[:, :, None, None], axis=2)[:, :, 0]
+  terms, figures = {}, {}
+  if mode in ('action', 'mixed'):
+    terms['action_nll'] = losses.negative_log_likelihood(of_true)
+    terms['edge_kl'] = losses.edge_kl(prediction.edge_logits, config.loss.edge_prior)
+    terms['graph_size'] = losses.graph_size(jax.nn.sigmoid(prediction.edge_logits))
+    terms['no_parent'] = losses.no_parent(prediction.edge_logits)
+    mask = jnp.take_along_axis(prediction.mask, true[:, :, None], axis=1)    # [B, T, V]
+    figures['mask_size'] = mask.sum(-1).mean()
+    figures['changed'] = (y_codes != from_x.codes[:, None]).sum(-1).mean(dtype=jnp.float32)
+    if config.loss.action_image:
+      expected = pred.expected_vectors(
+          prediction, from_x.codes, from_x.vectors, from_x.codebook)
+      expected = jnp.take_along_axis(expected, true[:, :, None, None], axis=1)
+      outputs = apply(model.decode, expected.reshape(-1, *expected.shape[2:]))
+      terms['action_image'] = losses.reconstruction(outputs, y_images, model.likelihood)
+  if mode in ('causal', 'mixed'):
+    logits = losses.posterior_logits(log_prob, apply(model.temperature))
+    terms['retrieval'] = losses.retrieval(logits, actions)
+    figures['retrieval_accuracy'] = (logits.argmax(-1) == actions).mean(dtype=jnp.float32)
+  return terms, figures

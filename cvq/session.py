@@ -1,0 +1,50 @@
+"""What training and evaluation both need, made from a config: data, model, steps, first state."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, Callable
+
+import jax
+import optax
+
+from cvq import config as configuration
+from cvq import parallel, state as train_state, steps
+from cvq.data import datasets
+from cvq.models import ct_vae
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """Everything a run works with, except its place on disk.
+
+  Attributes:
+    dataset: images and factors.
+    model, optimizer: static.
+    state: the first state, from the config's seed.
+    eval_step: parallel `cvq.steps.eval_step`.
+  """
+  dataset: Any
+  model: ct_vae.CTVAE
+  optimizer: optax.GradientTransformation
+  state: train_state.TrainState
+  eval_step: Callable
+
+
+def open_run(config: Any) -> Run:
+  """Checks the config against devices and data, prepares the data, and builds the model.
+
+  Raises:
+    UserError: see `cvq.config` and `cvq.data.datasets`.
+  """
+  configuration.validate(config)
+  configuration.validate_devices(config, parallel.device_count(), parallel.process()[1])
+  dataset = datasets.load_dataset(config.dataset)
+  shape = dataset.images.image_shape
+  configuration.validate_image_shape(config, shape)
+  model = ct_vae.build(config.model, shape, dataset.space.num_actions)
+  optimizer = train_state.make_optimizer(config)
+  state = train_state.create(model, optimizer, jax.random.key(config.seed), shape)
+  eval_step = parallel.parallel_eval_step(functools.partial(steps.eval_step, model=model))
+  return Run(dataset, model, optimizer, state, eval_step)

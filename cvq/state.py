@@ -1,0 +1,60 @@
+"""What a training run carries from step to step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+
+@flax.struct.dataclass
+class TrainState:
+  """Attributes:
+    step: int32 [] gradient steps done, over both stages.
+    params: of the model.
+    stats: the mutable collection 'codebook': usage of codes, and EMA codebooks.
+    opt_state: of `make_optimizer`.
+  """
+  step: jax.Array
+  params: Any
+  stats: Any
+  opt_state: Any
+
+
+def stage_schedule(stage: Any) -> optax.Schedule:
+  """Learning rate of one stage (config.pretrain or config.train) from its own step 0 on."""
+  if stage.decay == 'cosine':
+    decay = optax.cosine_decay_schedule(stage.learning_rate, max(stage.steps - stage.warmup, 1))
+  elif stage.decay == 'exponential':
+    decay = optax.exponential_decay(
+        stage.learning_rate, stage.decay_every, stage.decay_rate, staircase=True)
+  else:
+    decay = optax.constant_schedule(stage.learning_rate)
+  if not stage.warmup:
+    return decay
+  warmup = optax.linear_schedule(0., stage.learning_rate, stage.warmup)
+  return optax.join_schedules([warmup, decay], [stage.warmup])
+
+
+def learning_rate(config: Any) -> optax.Schedule:
+  """Learning rate at every step of the run: the pretraining stage, then the training stage."""
+  return optax.join_schedules(
+      [stage_schedule(config.pretrain), stage_schedule(config.train)], [config.pretrain.steps])
+
+
+def make_optimizer(config: Any) -> optax.GradientTransformation:
+  """Adam with the run's schedule, behind a clip of the gradient's global norm."""
+  clip = optax.clip_by_global_norm(config.train.clip) if config.train.clip else optax.identity()
+  return optax.chain(clip, optax.adam(learning_rate(config), b2=config.train.b2))
+
+
+def create(model: Any, optimizer: optax.GradientTransformation, key: jax.Array,
+           image_shape: tuple[int, int, int]) -> TrainState:
+  """A new state; the same key gives the same state on every process."""
+  images = jnp.zeros((1, *image_shape))
+  variables = jax.jit(model.init)(key, images, jnp.zeros((1, 1), jnp.int32))
+  params, stats = variables['params'], variables['codebook']['quantizer']
+  return TrainState(jnp.zeros((), jnp.int32), params, stats, optimizer.init(params))

@@ -1,0 +1,211 @@
+"""The pure steps: what happens on one device, written so that any wrapper can run it.
+
+`axis_name` is the name of the axis over which devices meet (pmap or vmap), or None alone.
+`cvq.parallel` wraps them; nothing here knows which wrapper it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from cvq import codebooks, objectives
+from cvq.evaluation import codes, image_quality
+from cvq.models import prediction as pred, quantizer as vq
+from cvq.models.ct_vae import CTVAE
+from cvq.state import TrainState
+
+
+def _mean(tree: Any, axis_name: str | None) -> Any:
+  return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+def _sum(tree: Any, axis_name: str | None) -> Any:
+  return tree if axis_name is None else jax.lax.psum(tree, axis_name)
+
+
+def _keys(seed: int, step: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
+  """A key that all devices share, and one of this device's own."""
+  shared = jax.random.fold_in(jax.random.key(seed), step)
+  index = 0 if axis_name is None else jax.lax.axis_index(axis_name)
+  return shared, jax.random.fold_in(shared, index + 1)
+
+
+def _freeze(params: Any, trainable: str) -> Any:
+  """Cuts the gradient of everything but the transition layer in the paper's second stage."""
+  if trainable == 'all':
+    return params
+  kept = ('transition', 'log_temperature')
+  return {name: sub if name in kept else jax.lax.stop_gradient(sub)
+          for name, sub in params.items()}
+
+
+def train_step(state: TrainState, batch: dict, *, model: CTVAE,
+               optimizer: optax.GradientTransformation, config: Any, mode: str,
+               axis_name: str | None = None) -> tuple[TrainState, dict]:
+  """One gradient step on one batch in one mode.
+
+  Args:
+    state: the same on all devices.
+    batch: this device's share: x uint8 [B, H, W, C], y uint8 [B, T, H, W, C], action [B, T].
+    model, optimizer, config, mode: static; see `cvq.objectives.MODES`.
+
+  Returns:
+    The next state, and scalars for the log: `loss`, every unweighted term, figures, all averaged
+    over devices.
+  """
+  trainable = 'all' if mode == 'reconstruction' else config.train.trainable
+  shared_key, own_key = _keys(config.seed, state.step, axis_name)
+
+  def loss_of(params):
+    return objectives.objective(
+        _freeze(params, trainable), state.stats, batch, own_key, model=model, config=config,
+        mode=mode)
+
+  (loss, aux), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+  grads = _mean(grads, axis_name)
+  scalars = _mean({'loss': loss, **aux['terms'], **aux['figures']}, axis_name)
+  scalars['gradient_norm'] = optax.tree.norm(grads)
+  updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+  if trainable == 'transition':
+    # Adam's momentum would go on moving what the gradient no longer reaches.
+    updates = {name: sub if name in ('transition', 'log_temperature')
+               else jax.tree.map(jnp.zeros_like, sub) for name, sub in updates.items()}
+  state = TrainState(
+      state.step + 1, optax.apply_updates(state.params, updates), state.stats, opt_state)
+  if trainable == 'all':
+    state = _care_for_codebooks(shared_key, state, aux['quantized'], model, config, axis_name)
+  return state, scalars
+
+
+def _care_for_codebooks(key: jax.Array, state: TrainState, quantized: vq.Quantized,
+                        model: CTVAE, config: Any, axis_name: str | None) -> TrainState:
+  """Counts use, moves EMA codes, revives dead ones; the same on every device."""
+  q = config.model.quantizer
+  latents = jax.lax.stop_gradient(quantized.latents)
+  counts, sums = _sum(vq.assignments(quantized.codes, latents, quantized.codebook), axis_name)
+  stats = dict(state.stats, usage=state.stats['usage'] + counts)
+  if q.learning == 'ema':
+    stats = codebooks.ema(stats, counts, sums, q.decay)
+  state = state.replace(stats=stats)
+  if not q.revive_every:
+    return state
+  due = (state.step % q.revive_every == 0) & (
+      state.step < q.revive_until * (config.pretrain.steps + config.train.steps))
+  return jax.lax.cond(
+      due, lambda s: revive(key, s, codebooks.gather(latents, axis_name), model), lambda s: s,
+      state)
+
+
+def revive(key: jax.Array, state: TrainState, latents: jax.Array, model: CTVAE) -> TrainState:
+  """Replaces unused codes and forgets their optimizer or EMA state. latents: [B, V, d]."""
+  stats, usage = state.stats, state.stats['usage']
+  gradient = model.quantizer.learning == 'gradient'
+  table = state.params['quantizer']['codebook'] if gradient else stats['code']
+  table = vq.normalise(table) if model.quantizer.unit else table
+  table, dead = codebooks.revive(key, latents, table, usage)
+  return _with_codebook(state, table, dead, gradient)
+
+
+def initialise_codebook(state: TrainState, batch: dict, *, model: CTVAE, config: Any,
+                        axis_name: str | None = None) -> TrainState:
+  """First codes by k-means on the latents of the first batch of all devices."""
+  shared_key, _ = _keys(config.seed, state.step, axis_name)
+  images = objectives.to_float(batch['x'])
+  variables = {'params': state.params, 'codebook': {'quantizer': state.stats}}
+  latents = model.apply(variables, images, method=model.encode).latents
+  q = model.quantizer
+  table = codebooks.k_means(
+      shared_key, codebooks.gather(latents, axis_name), (q.codebooks, q.codes, q.dim),
+      unit=q.unit)
+  return _with_codebook(
+      state, table, jnp.ones((q.codebooks, q.codes), bool), q.learning == 'gradient')
+
+
+def _with_codebook(state: TrainState, table: jax.Array, changed: jax.Array, gradient: bool
+                   ) -> TrainState:
+  stats = dict(state.stats, usage=jnp.zeros_like(state.stats['usage']))
+  if not gradient:
+    stats |= {'code': table, 'count': jnp.where(changed, 1., stats['count'])}
+    return state.replace(stats=stats)
+  params = dict(state.params, quantizer={'codebook': table})
+  return state.replace(
+      params=params, stats=stats, opt_state=codebooks.reset_rows(state.opt_state, changed))
+
+
+def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
+  """Everything the evaluation counts, for each example of one device's share of a batch.
+
+  Args:
+    batch: x uint8 [B, H, W, C], y uint8 [B, 1, H, W, C], action int [B, 1], mask bool [B].
+
+  Returns:
+    Arrays that start with B: `posterior` [B, A]; `mask_size`, `changed`, `changed_positions`,
+    `mask_hits` [B]; image figures [B] named part_figure, for the parts `intervention` (predicted
+    vectors), `codes` (most probable codes), `copy`, `reconstruction` and figures mse, psnr, ssim;
+    and `counts` [B, K, N], the use of codes in x and y. Padding is the caller's to leave out.
+  """
+  variables = {'params': state.params, 'codebook': {'quantizer': state.stats}}
+  apply = lambda method, *args, **kwargs: model.apply(variables, *args, method=method, **kwargs)
+  x, y = objectives.to_float(batch['x']), objectives.to_float(batch['y'][:, 0])
+  action = batch['action']
+  from_x, from_y = apply(model.encode, x), apply(model.encode, y)
+  b = x.shape[0]
+  num_actions = model.transition.num_actions
+  every = jnp.broadcast_to(jnp.arange(num_actions), (b, num_actions))
+  prediction = apply(model.predict, from_x, every, train=False)
+  log_prob = pred.log_probability(prediction, from_x.codes, from_y.codes[:, None])
+  posterior = jax.nn.softmax(log_prob[:, 0].sum(-1) / apply(model.temperature))
+
+  of_true = lambda a: jnp.take_along_axis(
+      a, action.reshape(b, 1, *(1,) * (a.ndim - 2)), axis=1)[:, 0]
+  expected = of_true(pred.expected_vectors(
+      prediction, from_x.codes, from_x.vectors, from_x.codebook))
+  likeliest = of_true(pred.probabilities(prediction, from_x.codes)).argmax(-1)
+  outputs = {
+      'intervention': apply(model.to_images, expected),
+      'codes': apply(model.to_images, vq.look_up(likeliest, from_x.codebook)),
+      'copy': x,
+      'reconstruction': apply(model.to_images, from_y.vectors)}
+  result = {f'{part}_{figure}': function(image, y)
+            for part, image in outputs.items()
+            for figure, function in image_quality.FIGURES.items()}
+  q = model.quantizer
+  both = jnp.concatenate([from_x.codes, from_y.codes], axis=-1).reshape(b, 2, q.codebooks, -1)
+  both = both.swapaxes(1, 2).reshape(b, -1)                                  # [B, K * 2 * H*W]
+  changed, positions = codes.changed(from_x.codes, from_y.codes, q.codebooks)
+  mask = of_true(prediction.mask) > .5
+  return result | {
+      'posterior': posterior, 'counts': codes.count(both, q.codebooks, q.codes),
+      'changed': changed, 'changed_positions': positions, 'mask_size': mask.sum(-1),
+      'mask_hits': (mask & (from_x.codes != from_y.codes)).sum(-1)}
+
+
+def imagine_step(state: TrainState, x: jax.Array, *, model: CTVAE) -> dict:
+  """What the model makes of images under every action, for pictures.
+
+  Args:
+    x: uint8 [B, H, W, C].
+
+  Returns:
+    reconstruction [B, H, W, C], prediction [B, A, H, W, C] (both in [0, 1]), mask [B, A, V],
+    changed [B, A, V] bool (the likeliest code is not that of x), graph [B, A, S, S].
+  """
+  variables = {'params': state.params, 'codebook': {'quantizer': state.stats}}
+  apply = lambda method, *args, **kwargs: model.apply(variables, *args, method=method, **kwargs)
+  quantized = apply(model.encode, objectives.to_float(x))
+  b, a = x.shape[0], model.transition.num_actions
+  prediction = apply(
+      model.predict, quantized, jnp.broadcast_to(jnp.arange(a), (b, a)), train=False)
+  expected = pred.expected_vectors(
+      prediction, quantized.codes, quantized.vectors, quantized.codebook)
+  images = apply(model.to_images, expected.reshape(b * a, *expected.shape[2:]))
+  return {
+      'reconstruction': apply(model.to_images, quantized.vectors),
+      'prediction': images.reshape(b, a, *images.shape[1:]),
+      'mask': prediction.mask, 'graph': prediction.graph,
+      'changed': pred.probabilities(prediction, quantized.codes).argmax(-1)
+                 != quantized.codes[:, None]}

@@ -1,0 +1,210 @@
+"""The training loop: sample, step, log, evaluate, save; resumes exactly where it stopped."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import signal
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+import cvq
+from cvq import checkpoints, config as configuration
+from cvq import evaluate, gallery, parallel, session, steps, writers
+from cvq.data import pipeline
+from cvq.errors import Diverged, Interrupted
+
+ALTERNATE = ('base', 'action', 'causal')
+SHOWN = ('loss', 'reconstruction', 'action_nll', 'retrieval', 'retrieval_accuracy')
+
+
+def mode_of(config: Any, step: int) -> str:
+  """Mode of a step, a pure function of seed and step.
+
+  The alternating modes are drawn in the proportion of config.train.mode_weights.
+  """
+  if step < config.pretrain.steps:
+    return 'reconstruction'
+  if config.train.modes == 'mixed':
+    return 'mixed'
+  weights = np.asarray(config.train.mode_weights, np.float64)
+  u = np.random.Generator(np.random.Philox(key=config.seed, counter=step)).random()
+  return ALTERNATE[int(np.searchsorted(np.cumsum(weights / weights.sum()), u, side='right'))]
+
+
+def check_finite(scalars: dict, step: int, last_good: int | None) -> None:
+  """Raises Diverged if a scalar of this step is NaN or infinite, naming the first such term."""
+  bad = [name for name, value in scalars.items() if not math.isfinite(value)]
+  if bad:
+    terms = [name for name in bad if name not in ('loss', 'gradient_norm')] or bad
+    good = f'step {last_good}' if last_good is not None else 'none yet'
+    raise Diverged(f'Step {step}: {", ".join(terms)} is not finite. Last good checkpoint: {good}.\n'
+                   'Lower --config.train.learning_rate or set --config.train.clip=1, and start '
+                   'again with another --workdir.')
+
+
+class _Stop:
+  """Remembers SIGINT or SIGTERM while the loop finishes its step."""
+
+  def __enter__(self):
+    self.signum = None
+    self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+    return self
+
+  def _note(self, signum, _):
+    self.signum = signum
+
+  def __exit__(self, *_):
+    for signum, handler in self._before.items():
+      signal.signal(signum, handler)
+
+
+class Loop:
+  """State of one run and what happens to it at every step.
+
+  `run` trains to the end; the methods below it are its parts, in their order.
+  """
+
+  def __init__(self, config: Any, workdir: str):
+    configuration.check_workdir(workdir)
+    checkpoints.check_config(workdir, config)
+    self.config, self.workdir = config, workdir
+    self.session = session.open_run(config)
+    self.state = self.session.state
+    self.total = config.pretrain.steps + config.train.steps
+    self.store = checkpoints.Checkpoints(
+        workdir, keep_last=config.checkpoint.keep_last, keep_best=config.checkpoint.keep_best)
+    self.step, self.seconds, self.saved = 0, 0., None
+    self.evaluation: dict | None = None
+    restored = self.store.restore(self.state, set_aside=True)
+    positions = {}
+    if restored is not None:
+      self.state, self.step, self.saved = restored.state, restored.step, restored.step
+      self.seconds, positions = restored.progress['seconds'], restored.data
+      print(f'Resuming {workdir} at step {self.step} of {self.total}.', flush=True)
+    self.iterators = {
+        name: self._iterator(name, positions.get(name)) for name in ('pretrain', 'train')}
+    self.train_steps = {
+        mode: parallel.parallel_train_step(functools.partial(
+            steps.train_step, model=self.session.model, optimizer=self.session.optimizer,
+            config=config, mode=mode, axis_name=parallel.AXIS))
+        for mode in ('reconstruction', 'mixed', *ALTERNATE)}
+    self.writer = writers.Writer(workdir, resume_step=self.step)
+    self.buffer: list[tuple[int, dict]] = []
+
+  def _iterator(self, stage: str, position: Any):
+    config, index_count = self.config, parallel.process()
+    part = config[stage]
+    iterator = pipeline.train_iterator(
+        self.session.dataset, config.dataset, batch_size=part.batch_size,
+        targets=part.get('targets', 1), seed=config.seed + (stage == 'pretrain') * 1_000_003,
+        process_index=index_count[0], process_count=index_count[1])
+    if position is not None:
+      iterator.set_state(position)
+    return iterator
+
+  def run(self) -> dict:
+    """Trains to the last step, evaluates, and returns what evaluation.json holds."""
+    print(f'{self.total - self.step} steps to go in {self.workdir}, on {parallel.describe()}.',
+          flush=True)
+    with _Stop() as stop, writers.Progress(self.total, self.step) as progress:
+      if self.step == 0 and self.config.model.quantizer.init == 'data':
+        self._initialise_codebook()
+      while self.step < self.total:
+        self._train_one(progress)
+        c = self.config
+        if self._due(c.log.every) or stop.signum:
+          self._log(progress)
+        if self._due(c.log.evaluate_every):
+          self._validate(progress)
+        if self._due(c.log.picture_every):
+          self._draw()
+        if self._due(c.checkpoint.every) or stop.signum:
+          self._save()
+        if stop.signum:
+          self.close()
+          raise Interrupted(stop.signum, self.step, self.workdir)
+    self.close()
+    return evaluate.write_evaluation(self.session, self.state, self.config, self.workdir)
+
+  def _due(self, every: int) -> bool:
+    return self.step % every == 0 or self.step == self.total
+
+  def _initialise_codebook(self) -> None:
+    batch = next(self._iterator('pretrain' if self.config.pretrain.steps else 'train', None))
+    initialise = parallel.parallel_state_step(functools.partial(
+        steps.initialise_codebook, model=self.session.model, config=self.config,
+        axis_name=parallel.AXIS))
+    self.state = initialise(self.state, parallel.shard(batch))
+
+  def _train_one(self, progress) -> None:
+    start = time.monotonic()
+    mode = mode_of(self.config, self.step)
+    stage = 'pretrain' if mode == 'reconstruction' else 'train'
+    batch = next(self.iterators[stage])
+    waited = time.monotonic() - start
+    self.state, scalars = self.train_steps[mode](self.state, parallel.shard(batch))
+    self.step += 1
+    self.buffer.append((self.step, scalars))
+    self.seconds += time.monotonic() - start
+    progress.update(self.step, self.config[stage].batch_size, waited)
+
+  def _log(self, progress) -> None:
+    """Fetches the scalars since the last line, checks them, and writes their means."""
+    start = time.monotonic()
+    fetched = [(step, {name: float(value) for name, value in scalars.items()})
+               for step, scalars in jax.device_get(self.buffer)]
+    self.buffer = []
+    self.seconds += time.monotonic() - start
+    for step, scalars in fetched:
+      check_finite(scalars, step, self.saved)
+    names = {name for _, scalars in fetched for name in scalars}
+    means = {name: float(np.mean([s[name] for _, s in fetched if name in s])) for name in names}
+    self.writer.scalars(self.step, {f'train/{name}': means[name] for name in sorted(means)}
+                        | progress.rates() | {'seconds': self.seconds})
+    progress.show({name: means[name] for name in SHOWN if name in means})
+
+  def _validate(self, progress) -> None:
+    self.evaluation = evaluate.evaluate_state(
+        self.session, self.state, self.config, split='validation',
+        examples=self.config.evaluation.during)
+    flat = {f'validation/{part}/{name}': value for part, figures in self.evaluation.items()
+            for name, value in figures.items() if isinstance(value, float)}
+    self.writer.scalars(self.step, flat)
+    progress.show({'validation_accuracy': self.evaluation['retrieval']['directed']})
+
+  def _draw(self) -> None:
+    for name, picture in gallery.draw(self.session, self.state, self.config).items():
+      self.writer.picture(self.step, name, picture)
+
+  def _save(self) -> None:
+    figures = self.evaluation and {'retrieval': self.evaluation['retrieval']['directed']}
+    self.store.save(
+        self.step, self.state,
+        data={name: iterator.get_state() for name, iterator in self.iterators.items()},
+        config=self.config, progress={'seconds': self.seconds, 'version': cvq.__version__},
+        metrics=figures)
+    self.saved, self.evaluation = self.step, None
+
+  def close(self) -> None:
+    """Waits for what is still being written."""
+    self.store.wait()
+    self.store.close()
+    self.writer.close()
+
+
+def train(config: Any, workdir: str) -> dict:
+  """Trains a config in a work directory, from its newest checkpoint if there is one.
+
+  Returns:
+    What evaluation.json holds.
+
+  Raises:
+    UserError: bad config, data or work directory. Interrupted: after a signal, state saved.
+    Diverged: the loss is NaN or infinite.
+  """
+  return Loop(config, os.path.abspath(workdir)).run()

@@ -1,0 +1,142 @@
+"""Every loss term against a NumPy oracle or a known answer, with its gradient."""
+
+from absl.testing import parameterized
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cvq import losses
+from cvq.models import prediction as pred
+
+B, T, M, V, N, S = 2, 3, 4, 5, 6, 5
+
+
+def make_prediction(copies: bool, scale: float = 1.) -> pred.Prediction:
+  keys = jax.random.split(jax.random.key(0), 3)
+  return pred.Prediction(
+      logits=scale * jax.random.normal(keys[0], (B, M, V, N)),
+      mask_logits=jax.random.normal(keys[1], (B, M, V)), mask=jnp.ones((B, M, V)),
+      edge_logits=jax.random.normal(keys[2], (B, 1, S, S)), observational_logits=None,
+      graph=jnp.ones((B, M, S, S)), copies=copies)
+
+
+def make_codes() -> tuple[jax.Array, jax.Array]:
+  x = jax.random.randint(jax.random.key(1), (B, V), 0, N)
+  y = jax.random.randint(jax.random.key(2), (B, T, V), 0, N)
+  return x, y.at[:, 0].set(x)          # the first target equals x
+
+
+class PredictionTest(chex.TestCase, parameterized.TestCase):
+
+  @chex.variants(with_jit=True, without_jit=True)
+  @parameterized.parameters(True, False)
+  def test_log_probability_equals_a_loop(self, copies):
+    prediction, (x, y) = make_prediction(copies), make_codes()
+    got = self.variant(pred.log_probability)(prediction, x, y)
+    chex.assert_shape(got, (B, T, M, V))
+    logits = np.asarray(prediction.logits, np.float64)
+    q = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    m = 1 / (1 + np.exp(-np.asarray(prediction.mask_logits, np.float64)))
+    for b, t, h, v in np.ndindex(B, T, M, V):
+      p = q[b, h, v, y[b, t, v]]
+      if copies:
+        p = m[b, h, v] * p + (1 - m[b, h, v]) * (y[b, t, v] == x[b, v])
+      np.testing.assert_allclose(got[b, t, h, v], np.log(p), rtol=1e-4)
+
+  @parameterized.parameters(True, False)
+  def test_probabilities_sum_to_one_and_agree_with_the_likelihood(self, copies):
+    prediction, (x, y) = make_prediction(copies), make_codes()
+    p = pred.probabilities(prediction, x)
+    chex.assert_trees_all_close(p.sum(-1), jnp.ones((B, M, V)), rtol=1e-5)
+    log_prob = pred.log_probability(prediction, x, y)[:, 1]
+    taken = jnp.take_along_axis(p, y[:, 1][:, None, :, None], -1)[..., 0]
+    chex.assert_trees_all_close(jnp.exp(log_prob), taken, rtol=1e-4)
+
+  @parameterized.parameters(True, False)
+  def test_gradient_lives_where_the_model_is_confidently_wrong(self, copies):
+    """DESIGN section 5, mistake 4: log(clamp(p, 1e-4)) has gradient 0 just there."""
+    x, y = make_codes()
+    base = make_prediction(copies)
+    wrong = (x + 1) % N
+    def loss(logits):
+      prediction = base.replace(logits=logits)
+      return -pred.log_probability(prediction, x, wrong[:, None]).sum()
+    logits = 60. * jax.nn.one_hot(x, N)[:, None] * jnp.ones((B, M, V, N))
+    self.assertLess(float(jax.nn.softmax(logits).min()), 1e-20)
+    gradient = jax.grad(loss)(logits)
+    right = jnp.take_along_axis(gradient, wrong[:, None, :, None], -1)
+    chex.assert_tree_all_finite(gradient)
+    self.assertLess(float(right.max()), -.9)
+
+  def test_expected_vectors_are_means_of_the_codebook(self):
+    prediction, (x, _) = make_prediction(False), make_codes()
+    codebook = jax.random.normal(jax.random.key(3), (1, N, 7))
+    got = pred.expected_vectors(prediction, x, jnp.zeros((B, V, 7)), codebook)
+    expected = np.asarray(jax.nn.softmax(prediction.logits)) @ np.asarray(codebook[0])
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+class LossesTest(chex.TestCase, parameterized.TestCase):
+
+  @chex.variants(with_jit=True, without_jit=True)
+  def test_reconstruction(self):
+    logits = np.random.default_rng(0).normal(size=(2, 4, 4, 1)).astype(np.float32)
+    images = np.random.default_rng(1).random((2, 4, 4, 1)).astype(np.float32)
+    p = 1 / (1 + np.exp(-logits))
+    bernoulli = -(images * np.log(p) + (1 - images) * np.log(1 - p)).mean()
+    loss = self.variant(losses.reconstruction, static_argnums=2)
+    np.testing.assert_allclose(loss(logits, images, 'bernoulli'), bernoulli, rtol=1e-5)
+    np.testing.assert_allclose(
+        loss(logits, images, 'gaussian'), ((logits - images) ** 2).mean(), rtol=1e-5)
+
+  def test_codebook_loss_moves_codes_and_commitment_moves_latents(self):
+    z, e = jax.random.normal(jax.random.key(0), (2, B, 4, 3))
+    expected = sum(float(((z - e)[:, k * 2:k * 2 + 2] ** 2).mean()) for k in range(2))
+    self.assertAlmostEqual(float(losses.codebook(z, e, 2)), expected, places=5)
+    self.assertAlmostEqual(float(losses.commitment(z, e, 2)), expected, places=5)
+    for loss, still in ((losses.codebook, 0), (losses.commitment, 1)):
+      gradients = jax.grad(loss, (0, 1))(z, e, 2)
+      self.assertEqual(float(jnp.abs(gradients[still]).max()), 0.)
+      self.assertGreater(float(jnp.abs(gradients[1 - still]).min()), 0.)
+
+  def test_negative_log_likelihood_sums_over_variables(self):
+    log_prob = -jnp.ones((B, T, V))
+    self.assertAlmostEqual(float(losses.negative_log_likelihood(log_prob)), V, places=5)
+
+  def test_posterior_is_the_softmax_of_nll_over_temperature(self):
+    log_prob = jax.random.normal(jax.random.key(0), (B, T, M, V))
+    logits = losses.posterior_logits(log_prob, jnp.float32(2.))
+    nll = -np.asarray(log_prob).sum(-1)
+    expected = np.exp(-nll / 2) / np.exp(-nll / 2).sum(-1, keepdims=True)
+    np.testing.assert_allclose(jax.nn.softmax(logits), expected, rtol=1e-4)
+    actions = jnp.array([[0, 1, 2], [3, 0, 1]])
+    cross = -np.log(np.take_along_axis(expected, np.asarray(actions)[..., None], -1)).mean()
+    np.testing.assert_allclose(losses.retrieval(logits, actions), cross, rtol=1e-4)
+
+  def test_graph_identity(self):
+    self.assertEqual(float(losses.graph_identity(jnp.eye(S)[None])), 0.)
+    self.assertAlmostEqual(float(losses.graph_identity(jnp.zeros((1, 4, 4)))), .25, places=6)
+
+  def test_edge_kl_is_that_of_bernoulli_variables_with_a_fixed_prior(self):
+    """DESIGN section 5, mistake 5: the published target was fresh noise at every call."""
+    logits = jax.random.normal(jax.random.key(0), (B, 1, S, S))
+    a = 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
+    expected = (a * np.log(a / .1) + (1 - a) * np.log((1 - a) / .9)).mean()
+    self.assertAlmostEqual(float(losses.edge_kl(logits, .1)), expected, places=5)
+    at_prior = jnp.full((1, S, S), jnp.log(.1 / .9))
+    self.assertAlmostEqual(float(losses.edge_kl(at_prior, .1)), 0., places=6)
+    chex.assert_trees_all_close(jax.grad(losses.edge_kl)(at_prior, .1), 0 * at_prior, atol=1e-6)
+    chex.assert_tree_all_finite(jax.grad(losses.edge_kl)(200. * logits, .1))
+
+  def test_graph_size_counts_parents(self):
+    graph = jnp.zeros((1, 3, 3)).at[0, 0].set(1.).at[0, 2, 1].set(.5)
+    self.assertAlmostEqual(float(losses.graph_size(graph)), (3 + 0 + .5) / 3, places=6)
+
+  def test_no_parent_is_the_product_over_parents(self):
+    logits = jax.random.normal(jax.random.key(0), (B, 1, S, S))
+    a = 1 / (1 + np.exp(-np.asarray(logits)))
+    self.assertAlmostEqual(float(losses.no_parent(logits)), (1 - a).prod(-1).mean(), places=5)
+    # The penalty is on rows: a child with one sure parent adds nothing, whatever its children.
+    sure = jnp.full((1, 2, 2), -30.).at[0, 0, 1].set(30.)
+    self.assertAlmostEqual(float(losses.no_parent(sure)), .5, places=5)

@@ -1,0 +1,140 @@
+"""The training step: devices agree, modes train what they must, frozen parts stay."""
+
+import functools
+
+from absl.testing import parameterized
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cvq import objectives, parallel, steps
+from tests import small
+
+
+def step_of(c, model, optimizer, mode, axis_name=None):
+  return functools.partial(
+      steps.train_step, model=model, optimizer=optimizer, config=c, mode=mode,
+      axis_name=axis_name)
+
+
+def split(batch, devices):
+  return {name: value.reshape(devices, -1, *value.shape[1:]) for name, value in batch.items()}
+
+
+def moved(before, after) -> dict:
+  """Which top-level parts of the parameters changed."""
+  differs = lambda a, b: any(bool((x != y).any()) for x, y in
+                             zip(jax.tree.leaves(a), jax.tree.leaves(b)))
+  return {name: differs(before[name], after[name]) for name in before}
+
+
+class StepsTest(chex.TestCase, parameterized.TestCase):
+
+  @parameterized.parameters('tied_gradient', 'tied_ema', 'paper')
+  def test_one_device_equals_four_on_the_same_global_batch(self, kind):
+    """Under vmap with pmap's axes: out_axes=None raises where a leaf was not averaged."""
+    if kind == 'paper':
+      c = small.paper_config(model__transition__sampling='mean', train__trainable='all')
+      mode = 'action'
+    else:
+      # Revival falls due at step 1, in both.
+      c, mode = small.config(model__quantizer__revive_every=1,
+                             model__quantizer__learning=kind.removeprefix('tied_')), 'mixed'
+    model, optimizer, state = small.build(c)
+    batch = small.batch(targets=c.train.targets)
+    alone, scalars = jax.jit(step_of(c, model, optimizer, mode))(state, batch)
+    four = jax.jit(jax.vmap(step_of(c, model, optimizer, mode, 'batch'), axis_name='batch',
+                            in_axes=(None, 0), out_axes=(None, None)))
+    together, scalars_of_four = four(state, split(batch, 4))
+    chex.assert_trees_all_close(scalars_of_four, scalars, rtol=1e-4, atol=1e-5)
+    # Adam's first step divides by the gradient's size: compare moments, not noise of signs.
+    chex.assert_trees_all_close(together.opt_state[1][0].mu, alone.opt_state[1][0].mu,
+                                rtol=1e-3, atol=1e-6)
+    chex.assert_trees_all_close(together.stats, alone.stats, rtol=1e-4, atol=1e-5)
+
+  def test_pmap_runs_the_same_step(self):
+    c = small.config()
+    model, optimizer, state = small.build(c)
+    batch = small.batch()
+    expected, _ = jax.jit(step_of(c, model, optimizer, 'mixed'))(state, batch)
+    run = parallel.parallel_train_step(step_of(c, model, optimizer, 'mixed', parallel.AXIS))
+    got, _ = run(jax.tree.map(jnp.copy, state), parallel.shard(batch))
+    chex.assert_trees_all_close(got.params, expected.params, rtol=1e-4, atol=1e-5)
+
+  @parameterized.parameters(*objectives.MODES)
+  def test_every_mode_is_finite_and_reaches_its_parts(self, mode):
+    c = small.paper_config(train__trainable='all')
+    model, optimizer, state = small.build(c)
+    after, scalars = jax.jit(step_of(c, model, optimizer, mode))(state, small.batch(targets=1))
+    chex.assert_tree_all_finite((after, scalars))
+    changes = moved(state.params, after.params)
+    self.assertTrue(changes['encoder'] and changes['decoder'] and changes['quantizer'])
+    self.assertEqual(changes['transition'], mode != 'reconstruction')
+    self.assertEqual(changes['log_temperature'], mode in ('causal', 'mixed'))
+
+  def test_second_stage_of_the_paper_moves_the_transition_only(self):
+    c = small.paper_config()
+    model, optimizer, state = small.build(c)
+    # A first stage leaves momentum behind, which must not move anything later.
+    state, _ = jax.jit(step_of(c, model, optimizer, 'reconstruction'))(state, small.batch())
+    after, _ = jax.jit(step_of(c, model, optimizer, 'causal'))(state, small.batch(targets=1))
+    changes = moved(state.params, after.params)
+    self.assertEqual(changes, {'encoder': False, 'decoder': False, 'quantizer': False,
+                               'transition': True, 'log_temperature': True})
+    chex.assert_trees_all_equal(after.stats, state.stats)
+
+  def test_loss_is_the_weighted_sum_of_its_terms(self):
+    c = small.config()
+    model, optimizer, state = small.build(c)
+    _, scalars = jax.jit(step_of(c, model, optimizer, 'mixed'))(state, small.batch())
+    total = sum(c.loss[name] * scalars[name] for name in c.loss if name in scalars)
+    chex.assert_trees_all_close(scalars['loss'], total, rtol=1e-5)
+
+  def test_the_step_is_deterministic_and_its_key_follows_the_step(self):
+    c = small.config(model__transition__sampling='gumbel')
+    model, optimizer, state = small.build(c)
+    step = jax.jit(step_of(c, model, optimizer, 'mixed'))
+    batch = small.batch()
+    chex.assert_trees_all_equal(step(state, batch), step(state, batch))
+    later = state.replace(step=state.step + 1)
+    self.assertNotEqual(float(step(state, batch)[1]['loss']), float(step(later, batch)[1]['loss']))
+
+  @parameterized.parameters('gradient', 'ema')
+  def test_revival_puts_dead_codes_to_work(self, update):
+    c = small.config(model__quantizer__learning=update)
+    model, _, state = small.build(c)
+    images = objectives.to_float(small.batch(size=32)['x'])
+    def encode(state):
+      variables = {'params': state.params, 'codebook': {'quantizer': state.stats}}
+      return model.apply(variables, images, method=model.encode)
+    usage = jnp.zeros_like(state.stats['usage'])
+    state = state.replace(stats=dict(state.stats, usage=usage))
+    far = jax.tree.map(lambda x: x, encode(state))
+    state = steps.revive(jax.random.key(0), state, far.latents, model)
+    codes = encode(state).codes.reshape(32, 2, -1)
+    for k in range(2):
+      self.assertEqual(len(np.unique(codes[:, k])), c.model.quantizer.codes)
+
+  @parameterized.parameters('gradient', 'ema')
+  def test_codebook_from_data_is_the_same_on_all_devices(self, update):
+    c = small.config(model__quantizer__learning=update)
+    model, _, state = small.build(c)
+    batch = small.batch()
+    run = functools.partial(steps.initialise_codebook, model=model, config=c)
+    alone = run(state, batch)
+    together = jax.vmap(functools.partial(run, axis_name='batch'), axis_name='batch',
+                        in_axes=(None, 0), out_axes=None)(state, split(batch, 4))
+    chex.assert_trees_all_close(together, alone, rtol=1e-4, atol=1e-5)
+
+  def test_evaluation_is_deterministic_and_complete(self):
+    c = small.config(model__transition__sampling='gumbel')
+    model, _, state = small.build(c)
+    batch = small.batch(targets=1)
+    run = jax.jit(functools.partial(steps.eval_step, model=model))
+    first, second = run(state, batch), run(state, batch)
+    chex.assert_trees_all_equal(first, second)
+    chex.assert_trees_all_close(first['posterior'].sum(-1), jnp.ones(8), rtol=1e-5)
+    chex.assert_trees_all_equal(first['counts'].sum((1, 2)), jnp.full(8, 2. * 2 * 4))
+    expected = ((objectives.to_float(batch['x']) - objectives.to_float(batch['y'][:, 0])) ** 2)
+    chex.assert_trees_all_close(first['copy_mse'], expected.mean((1, 2, 3)), rtol=1e-5)

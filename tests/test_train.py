@@ -1,0 +1,168 @@
+"""Whole runs in subprocesses: a smoke run, kill and resume, signals, divergence."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cvq import train
+from cvq.errors import Diverged
+from tests import small
+
+ROOT = pathlib.Path(__file__).parents[1]
+FIELDS = {
+    'retrieval': {'directed', 'factor', 'per_factor', 'per_action', 'chance', 'majority_directed',
+                  'majority_factor', 'pairs'},
+    'intervention': {'mse', 'psnr', 'ssim', 'copy_mse', 'reconstruction_mse'},
+    'reconstruction': {'mse', 'psnr', 'ssim'},
+    'codes': {'variables', 'changed_per_step', 'usage', 'perplexity'}}
+
+
+def start(workdir, *arguments, config='tests/tiny.py', devices=1):
+  environment = os.environ | {
+      'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}', 'JAX_PLATFORMS': 'cpu'}
+  return subprocess.Popen(
+      [sys.executable, '-m', 'cvq.main', f'--config={config}', f'--workdir={workdir}', *arguments],
+      cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def finish(process, code=0):
+  out, err = process.communicate(timeout=240)
+  assert process.returncode == code, f'{process.returncode}\n{out[-2000:]}\n{err[-4000:]}'
+  return out, err
+
+
+def lines(workdir):
+  return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+
+
+def parameters(workdir):
+  """Bytes of the newest checkpoint's state, read back by Orbax into NumPy."""
+  from orbax import checkpoint as ocp
+  steps = sorted(int(p.name) for p in (workdir / 'checkpoints').iterdir() if p.name.isdigit())
+  return ocp.StandardCheckpointer().restore((workdir / 'checkpoints' / str(steps[-1]) / 'state')
+                                            .absolute())
+
+
+def leaves(tree):
+  import jax
+  return [np.asarray(x) for x in jax.tree.leaves(tree)]
+
+
+@pytest.mark.slow
+def test_killed_run_ends_bit_for_bit_like_an_unbroken_one(tmp_path):
+  finish(start(tmp_path / 'whole'))
+  broken = start(tmp_path / 'broken')
+  # Killed without warning once step 10 is on disk.
+  deadline = time.monotonic() + 200
+  while not (tmp_path / 'broken' / 'checkpoints' / '10').exists():
+    assert broken.poll() is None and time.monotonic() < deadline, broken.communicate()
+    time.sleep(.01)
+  broken.kill()
+  broken.communicate()
+  out, _ = finish(start(tmp_path / 'broken'))
+  assert 'Resuming' in out
+  for a, b in zip(leaves(parameters(tmp_path / 'whole')), leaves(parameters(tmp_path / 'broken')),
+                  strict=True):
+    np.testing.assert_array_equal(a, b)
+  # The log has every line once, with the same values.
+  figures = lambda row: {k: v for k, v in row.items() if k.startswith(('train/', 'validation/'))}
+  whole, again = lines(tmp_path / 'whole'), lines(tmp_path / 'broken')
+  assert [row['step'] for row in whole] == [row['step'] for row in again]
+  assert [figures(row) for row in whole] == [figures(row) for row in again]
+  one, two = (json.loads((tmp_path / d / 'evaluation.json').read_text())
+              for d in ('whole', 'broken'))
+  assert {k: v for k, v in one.items() if k != 'seconds'} == \
+      {k: v for k, v in two.items() if k != 'seconds'}
+
+
+@pytest.mark.slow
+def test_signal_saves_and_four_devices_go_on_from_one(tmp_path):
+  process = start(tmp_path, '--config.train.steps=100000')
+  deadline = time.monotonic() + 200
+  while not (tmp_path / 'checkpoints' / '5').exists():
+    assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+    time.sleep(.05)
+  process.send_signal(signal.SIGTERM)
+  out, err = process.communicate(timeout=100)
+  assert process.returncode == 128 + signal.SIGTERM, (out, err)
+  assert 'Traceback' not in err and 'same command' in out + err
+  saved = max(int(p.name) for p in (tmp_path / 'checkpoints').iterdir() if p.name.isdigit())
+  assert lines(tmp_path)[-1]['step'] == saved
+  # Another length is another config: refused, with the difference.
+  _, err = finish(start(tmp_path), code=2)
+  assert 'train.steps' in err and '100000' in err and 'Traceback' not in err
+
+
+@pytest.mark.slow
+def test_four_devices_train_like_one(tmp_path):
+  finish(start(tmp_path / 'one'))
+  finish(start(tmp_path / 'four', devices=4))
+  one, four = lines(tmp_path / 'one'), lines(tmp_path / 'four')
+  assert [row['step'] for row in one] == [row['step'] for row in four]
+  np.testing.assert_allclose([row['train/loss'] for row in one if 'train/loss' in row],
+                             [row['train/loss'] for row in four if 'train/loss' in row], rtol=2e-3)
+
+
+@pytest.mark.slow
+def test_smoke_preset_runs_and_learns(tmp_path):
+  out, _ = finish(start(tmp_path, config='configs/dsprites.py:smoke'))
+  evaluation = json.loads((tmp_path / 'evaluation.json').read_text())
+  for part, names in FIELDS.items():
+    assert names <= set(evaluation[part]), part
+  assert {'dataset', 'split', 'step', 'seed', 'seconds', 'version'} <= set(evaluation)
+  assert evaluation['retrieval']['pairs'] == 512
+  rows = [row for row in lines(tmp_path) if 'train/loss' in row]
+  first, last = rows[0], rows[-1]
+  assert last['train/reconstruction'] < .3 * first['train/reconstruction']
+  assert last['train/retrieval'] < .8 * np.log(10)
+  # Well above chance (.1): three standard errors of 512 pairs are .04.
+  assert evaluation['retrieval']['directed'] > .2
+  assert evaluation['reconstruction']['mse'] < evaluation['intervention']['copy_mse']
+  assert 'retrieval of the action' in out
+  assert sorted(p.suffix for p in (tmp_path / 'pictures').iterdir())[0] == '.png'
+  assert any((tmp_path / 'tensorboard').glob('events*'))
+  # Evaluation alone gives the same figures.
+  finish(start(tmp_path, '--mode=evaluate', config='configs/dsprites.py:smoke'))
+  again = json.loads((tmp_path / 'evaluation.json').read_text())
+  assert again['retrieval'] == evaluation['retrieval']
+
+
+@pytest.mark.slow
+def test_paper_preset_runs_both_stages(tmp_path):
+  finish(start(
+      tmp_path, '--config.pretrain.steps=4', '--config.pretrain.batch_size=4',
+      '--config.pretrain.decay_every=2', '--config.train.decay_every=2',
+      '--config.model.encoder.widths=(8,8,16)', '--config.model.decoder.widths=(16,8,8)',
+      '--config.model.encoder.residual_blocks=1', '--config.model.decoder.residual_blocks=1',
+      '--config.model.latent_dim=16', '--config.model.transition.edge_hidden=8',
+      '--config.model.transition.hidden=4', '--config.evaluation.examples=8',
+      '--config.evaluation.during=8', '--config.evaluation.batch_size=4', '--config.log.every=1',
+      config='configs/dsprites.py:paper,batch=2,steps=8'))
+  rows = lines(tmp_path)
+  terms = {name for row in rows for name in row}
+  assert {'train/base_graph', 'train/action_nll', 'train/retrieval', 'train/edge_kl'} <= terms
+  assert json.loads((tmp_path / 'evaluation.json').read_text())['step'] == 12
+
+
+def test_alternating_modes_keep_their_proportion():
+  c = small.paper_config(train__mode_weights=(6., 3., 1.), train__steps=4000)
+  assert [train.mode_of(c, step) for step in range(2)] == ['reconstruction'] * 2
+  drawn = [train.mode_of(c, step) for step in range(2, 3002)]
+  assert drawn == [train.mode_of(c, step) for step in range(2, 3002)]
+  share = {mode: drawn.count(mode) / 3000 for mode in train.ALTERNATE}
+  np.testing.assert_allclose([share[m] for m in train.ALTERNATE], [.6, .3, .1], atol=.03)
+  assert train.mode_of(small.config(), 2) == 'mixed'
+
+
+def test_divergence_names_step_term_and_checkpoint():
+  fine = {'loss': 1., 'retrieval': .5}
+  train.check_finite(fine, 3, None)
+  with pytest.raises(Diverged, match='Step 7: retrieval is not finite.*step 5'):
+    train.check_finite({'loss': float('nan'), 'retrieval': float('inf')}, 7, 5)
