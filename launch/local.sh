@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Trains on this machine: bash launch/local.sh --config=configs/dsprites.py [FLAGS of cvq.main]
+# Sets up the environment first; see launch/setup.sh.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=launch/setup.sh
+source "$here/setup.sh"
+set_up
+cd "$repository"
+exec python -m cvq.main "$@"
