@@ -14,6 +14,7 @@ import shutil
 import sys
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +24,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 from cvq.errors import UserError
 
 # A work directory may move to a machine that keeps its data elsewhere.
-_NOT_COMPARED = ('dataset.data_dir',)
+_MAY_DIFFER = ('dataset.data_dir',)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +93,9 @@ class Checkpoints:
         items = self._manager.restore(step, args=ocp.args.Composite(
             state=ocp.args.StandardRestore(abstract), data=ocp.args.JsonRestore(),
             progress=ocp.args.JsonRestore()))
-        loaded = jax.tree.map(jnp.asarray, items.state)
-        return Restored(step, loaded, items.data, items.progress)
+        chex.assert_trees_all_equal_shapes_and_dtypes(items.state, abstract)
+        return Restored(
+            step, jax.tree.map(jnp.asarray, items.state), items.data, items.progress)
       except Exception as error:  # pylint: disable=broad-except
         reason = ' '.join(str(error).split())[:150]
         print(f'Checkpoint {self._folder / str(step)} is damaged ({reason}); '
@@ -137,38 +139,46 @@ def to_json(config: Any) -> dict:
   return json.loads(config.to_json())
 
 
-def check_config(workdir: str, config: Any) -> None:
-  """Refuses a work directory that belongs to another config; writes config.json into a new one.
+def check_config(workdir: str, config: Any, *, but: tuple[str, ...] = ()) -> None:
+  """Refuses a work directory that belongs to another config.
+
+  Args:
+    workdir: may be new. config: of this run. but: beginnings of fields that may differ.
 
   Raises:
     UserError: naming every field that differs.
   """
   path = pathlib.Path(workdir) / 'config.json'
-  now = to_json(config)
-  if path.exists():
-    try:
-      before = json.loads(path.read_text())
-    except ValueError as error:
-      raise UserError(f'{path} is damaged ({error}).\nMove it away to go on with the config given, '
-                      'or choose another --workdir.') from error
-    different = _differences(before, now)
-    if different:
-      raise UserError(f'{workdir} holds another run: {"; ".join(different)}.\n'
-                      'Choose another --workdir, or give the config that it was started with.')
-  elif jax.process_index() == 0:
-    path.parent.mkdir(parents=True, exist_ok=True)
+  if not path.exists():
+    return
+  try:
+    before = json.loads(path.read_text())
+  except ValueError as error:
+    raise UserError(f'{path} is damaged ({error}).\nMove it away to go on with the config given, '
+                    'or choose another --workdir.') from error
+  different = [f'{name}: {old} -> {new}' for name, old, new in
+               _differences(before, to_json(config)) if not name.startswith((*_MAY_DIFFER, *but))]
+  if different:
+    raise UserError(f'{workdir} holds another run: {"; ".join(different)}.\n'
+                    'Choose another --workdir, or give the config that it was started with.')
+
+
+def write_config(workdir: str, config: Any) -> None:
+  """Writes WORKDIR/config.json, whole or not at all, where there is none yet."""
+  path = pathlib.Path(workdir) / 'config.json'
+  if jax.process_index() == 0 and not path.exists():
     partial = path.with_suffix('.json.partial')
-    partial.write_text(json.dumps(now, indent=2, sort_keys=True) + '\n')
+    partial.write_text(json.dumps(to_json(config), indent=2, sort_keys=True) + '\n')
     os.replace(partial, path)
 
 
-def _differences(before: dict, now: dict, prefix: str = '') -> list[str]:
-  """'field: old -> new' for every leaf that differs."""
+def _differences(before: dict, now: dict, prefix: str = '') -> list[tuple[str, Any, Any]]:
+  """(field, old, new) for every leaf that differs."""
   found = []
   for key in sorted(before.keys() | now.keys()):
     name, a, b = prefix + key, before.get(key), now.get(key)
     if isinstance(a, dict) and isinstance(b, dict):
       found += _differences(a, b, f'{name}.')
-    elif a != b and name not in _NOT_COMPARED:
-      found.append(f'{name}: {a} -> {b}')
+    elif a != b:
+      found.append((name, a, b))
   return found

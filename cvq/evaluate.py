@@ -79,6 +79,10 @@ def summarise(table: dict, counts: np.ndarray, action_names: tuple[str, ...]) ->
 
 def evaluate(config: Any, workdir: str) -> dict:
   """Evaluates the newest good checkpoint of a work directory and writes evaluation.json."""
+  if not (pathlib.Path(workdir) / 'checkpoints').is_dir():
+    raise UserError(f'--workdir={workdir} holds no checkpoint.\n'
+                    'Train first: the same command without --mode=evaluate')
+  checkpoints.check_config(workdir, config, but=('evaluation.',))
   run = session.open_run(config)
   store = checkpoints.Checkpoints(
       workdir, keep_last=config.checkpoint.keep_last, keep_best=config.checkpoint.keep_best)
@@ -87,8 +91,8 @@ def evaluate(config: Any, workdir: str) -> dict:
   finally:
     store.close()
   if restored is None:
-    raise UserError(f'{workdir} holds no checkpoint.\n'
-                    f'Train first: python -m cvq.main --config=... --workdir={workdir}')
+    raise UserError(f'--workdir={workdir} holds no complete checkpoint.\n'
+                    'Go on training: the same command without --mode=evaluate')
   return write_evaluation(run, restored.state, config, workdir)
 
 

@@ -35,6 +35,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     sys.exit(0)
   try:
     rest = flags.FLAGS(argv)
+    missing = _CONFIG.value is None or not list(_CONFIG.value)     # a bad file fails when used
   except UserError:
     raise
   except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError,
@@ -42,7 +43,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     raise UserError(_explain(argv, error)) from error
   if len(rest) > 1:
     raise UserError(f'Unknown argument {rest[1]!r}; flags start with --, see --help.')
-  if _CONFIG.value is None:
+  if missing:
     raise UserError('--config is missing; for example --config=configs/dsprites.py')
   return rest
 
@@ -52,15 +53,16 @@ def _explain(argv: list[str], error: Exception) -> str:
   given = next((a.partition('=')[2].partition(':')[0] for a in argv if a.startswith('--config=')),
                '')
   if given and not os.path.exists(given):
-    return f'--config={given}: no such file. Known: ' + ', '.join(
-        sorted(f'configs/{f}' for f in os.listdir('configs') if f.endswith('.py') and f[0] != '_'
-               and f != 'common.py')) if os.path.isdir('configs') else f'--config={given}: no such file.'
-  message = str(error).splitlines()[0] if str(error) else type(error).__name__
+    folder = os.listdir('configs') if os.path.isdir('configs') else []
+    known = sorted(f'configs/{f}' for f in folder
+                   if f.endswith('.py') and f not in ('__init__.py', 'common.py'))
+    return f'--config={given}: no such file.' + (f'\nKnown: {", ".join(known)}' if known else '')
   wrong = _unknown_field(argv)
   if wrong:
     name, near = wrong
     hint = f'Did you mean {" or ".join(near)}?' if near else 'configs/common.py lists all fields.'
     return f'Unknown field --config.{name}.\n{hint}'
+  message = str(error).splitlines()[0] if str(error) else type(error).__name__
   return f'{message}\nSee --help; configs/common.py lists all fields and their types.'
 
 

@@ -74,6 +74,7 @@ class Loop:
     checkpoints.check_config(workdir, config)
     self.config, self.workdir = config, workdir
     self.session = session.open_run(config)
+    checkpoints.write_config(workdir, config)
     self.state = self.session.state
     self.total = config.pretrain.steps + config.train.steps
     self.store = checkpoints.Checkpoints(

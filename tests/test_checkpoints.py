@@ -1,0 +1,127 @@
+"""Checkpoints: exact round trips, the right ones kept, damaged ones passed over."""
+
+import json
+import pathlib
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cvq import checkpoints
+from cvq.errors import UserError
+from tests import small
+
+
+def state_of(step):
+  key = jax.random.key(step)
+  return {'step': jnp.int32(step), 'params': {'w': jax.random.normal(key, (4, 3))}}
+
+
+def save(store, step, retrieval=None):
+  metrics = None if retrieval is None else {'retrieval': retrieval}
+  store.save(step, state_of(step), data={'train': {'next_index': step}}, config=small.config(),
+             progress={'seconds': float(step), 'version': 'test'}, metrics=metrics)
+  store.wait()
+
+
+@pytest.fixture
+def store(tmp_path):
+  store = checkpoints.Checkpoints(str(tmp_path), keep_last=2, keep_best=1)
+  yield store
+  store.close()
+
+
+def steps_in(tmp_path):
+  return sorted(int(p.name) for p in (tmp_path / 'checkpoints').iterdir() if p.name.isdigit())
+
+
+def damage(tmp_path, step):
+  """Empties every file of a step's state, as a full disk or a lost block would."""
+  for path in (tmp_path / 'checkpoints' / str(step) / 'state').rglob('*'):
+    if path.is_file():
+      path.write_bytes(b'')
+
+
+def test_round_trip_is_exact(store):
+  save(store, 7)
+  restored = store.restore(state_of(0))
+  assert restored.step == 7
+  chex.assert_trees_all_equal(restored.state, state_of(7))
+  assert restored.data == {'train': {'next_index': 7}}
+  assert restored.progress == {'seconds': 7., 'version': 'test'}
+
+
+def test_nothing_there_restores_none(store):
+  assert store.restore(state_of(0)) is None
+
+
+def test_last_ones_and_the_best_are_kept(store, tmp_path):
+  for step, retrieval in ((1, .2), (2, .9), (3, .5), (4, None), (5, .6)):
+    save(store, step, retrieval)
+  assert steps_in(tmp_path) == [2, 4, 5]
+
+
+def test_damaged_newest_falls_back_and_its_step_can_be_saved_again(store, tmp_path, capsys):
+  save(store, 1)
+  save(store, 2)
+  damage(tmp_path, 2)
+  restored = store.restore(state_of(0), set_aside=True)
+  assert restored.step == 1
+  chex.assert_trees_all_equal(restored.state, state_of(1))
+  assert str(tmp_path / 'checkpoints' / '2') in capsys.readouterr().err
+  assert (tmp_path / 'damaged' / '2').is_dir()         # moved, not deleted
+  save(store, 2)
+  assert store.restore(state_of(0)).step == 2
+
+
+def test_all_damaged_is_an_error_that_deletes_nothing(store, tmp_path):
+  save(store, 1)
+  save(store, 2)
+  damage(tmp_path, 1)
+  damage(tmp_path, 2)
+  with pytest.raises(UserError, match='No checkpoint .* can be read'):
+    store.restore(state_of(0))
+  assert steps_in(tmp_path) == [1, 2]
+
+
+def test_a_state_of_another_shape_is_not_silently_taken(store):
+  save(store, 1)
+  other = {'step': jnp.int32(0), 'params': {'w': jnp.zeros((4, 4))}}
+  with pytest.raises(UserError):
+    store.restore(other)
+
+
+def test_config_of_another_run_is_refused_with_the_differences(tmp_path):
+  checkpoints.check_config(str(tmp_path), small.config())                  # new: nothing to refuse
+  checkpoints.write_config(str(tmp_path), small.config())
+  checkpoints.check_config(str(tmp_path), small.config(dataset__data_dir='elsewhere'))
+  other = small.config(evaluation__split='train')
+  checkpoints.check_config(str(tmp_path), other, but=('evaluation.',))
+  with pytest.raises(UserError, match='evaluation.split: test -> train'):
+    checkpoints.check_config(str(tmp_path), other)
+  before = (tmp_path / 'config.json').read_text()
+  with pytest.raises(UserError) as error:
+    checkpoints.check_config(str(tmp_path), small.config(train__batch_size=32, seed=3))
+  assert 'train.batch_size: 8 -> 32' in str(error.value)
+  assert 'seed: 0 -> 3' in str(error.value)
+  assert 'workdir' in str(error.value)
+  assert (tmp_path / 'config.json').read_text() == before
+  assert json.loads(before)['train']['batch_size'] == 8
+
+
+def test_damaged_config_is_named(tmp_path):
+  pathlib.Path(tmp_path / 'config.json').write_text('{"seed": ')
+  with pytest.raises(UserError, match='config.json is damaged'):
+    checkpoints.check_config(str(tmp_path), small.config())
+
+
+def test_states_of_several_devices_are_read_on_one(store):
+  """What pmap returns is spread over devices; the checkpoint is not."""
+  run = jax.pmap(lambda s, x: s + jax.lax.pmean(x.sum(), 'd'), axis_name='d', in_axes=(None, 0),
+                 out_axes=None)
+  w = run(jnp.zeros(3), jnp.ones((jax.local_device_count(), 2)))
+  store.save(1, {'w': w}, data={}, config=small.config(), progress={})
+  store.wait()
+  np.testing.assert_array_equal(store.restore({'w': jnp.zeros(3)}).state['w'], [2., 2., 2.])

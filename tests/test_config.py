@@ -1,0 +1,113 @@
+"""Presets are valid, and every bad field is named with its value and a remedy."""
+
+import re
+
+from ml_collections import ConfigDict
+import pytest
+
+from configs import common, dsprites
+from cvq import config as configuration
+from cvq.errors import UserError
+
+
+@pytest.mark.parametrize('arg', ['', 'smoke', 'paper', 'paper,batch=8', 'smoke,steps=5,seed=3'])
+def test_presets_are_valid(arg):
+  config = dsprites.get_config(arg)
+  configuration.validate(config)
+  configuration.validate_image_shape(config, (64, 64, 1))
+  configuration.validate_devices(config, 1, 1)
+
+
+def test_shorthands_set_their_fields():
+  config = dsprites.get_config('paper,batch=8,steps=100,seed=2')
+  assert (config.preset, config.train.batch_size, config.train.steps, config.seed) == \
+      ('paper', 8, 100, 2)
+
+
+@pytest.mark.parametrize('arg', ['tiny', 'smoke,bach=3', 'batch=many', 'paper,batch=-1'])
+def test_unknown_presets_and_shorthands(arg):
+  with pytest.raises(UserError, match='Unknown (preset|shorthand)'):
+    dsprites.get_config(arg)
+
+
+def test_every_choice_that_is_checked_exists_and_has_its_default_among_the_known():
+  values = dict(configuration.leaves(common.base()))
+  for name, known in configuration.CHOICES.items():
+    assert values[name] in known
+
+
+@pytest.mark.parametrize('name', sorted(configuration.CHOICES))
+def test_unknown_choice(name):
+  config = dsprites.get_config()
+  config.update_from_flattened_dict({name: 'nonsense'})
+  with pytest.raises(UserError, match=re.escape(f"{name} is 'nonsense'; choose one of")):
+    configuration.validate(config)
+
+
+@pytest.mark.parametrize('name, value', [
+    ('train.batch_size', 0), ('train.batch_size', -4), ('train.targets', 0),
+    ('train.learning_rate', -1e-3), ('train.learning_rate', float('nan')), ('train.steps', 0),
+    ('model.latent_dim', 0), ('model.quantizer.codes', -1), ('model.encoder.margin', -1),
+    ('model.encoder.widths', (8, 0)), ('loss.retrieval', -1.), ('loss.edge_prior', 1.),
+    ('model.quantizer.decay', 1.), ('evaluation.batch_size', 0), ('checkpoint.every', 0),
+    ('checkpoint.keep_last', 0), ('log.every', 0), ('dataset.fractions', (.5, .5, .5)),
+    ('dataset.fractions', (1.2, -.1, -.1)), ('train.mode_weights', (0., 0., 0.)),
+    ('model.latent_dim', 65), ('model.transition.width', 126), ('model.quantizer.unit', False)])
+def test_values_that_make_no_sense(name, value):
+  config = dsprites.get_config()
+  config.update_from_flattened_dict({name: value})
+  with pytest.raises(UserError) as error:
+    configuration.validate(config)
+  message = str(error.value)
+  assert name.split('.')[-1] in message and 1 <= len(message.splitlines()) <= 3
+
+
+def test_latent_dim_that_codebooks_cannot_share_is_told_the_next_that_works():
+  config = dsprites.get_config()
+  config.model.latent_dim = 65
+  with pytest.raises(UserError, match='--config.model.latent_dim=68'):
+    configuration.validate(config)
+
+
+def test_batch_that_devices_cannot_share():
+  with pytest.raises(UserError, match='(?s)train.batch_size is 16.*--config.train.batch_size=18'):
+    config = dsprites.get_config()
+    config.pretrain.batch_size = 66
+    configuration.validate_devices(config, 6, 1)
+
+
+@pytest.mark.parametrize('fields, match', [
+    ({'model.encoder.patch': 7}, '64x64 pixels cannot be reduced by 7'),
+    ({'model.encoder.name': 'conv', 'model.encoder.widths': (2,) * 7}, 'reduced by 128'),
+    ({'model.encoder.patch': 16}, 'encoder reduces images by 16, the decoder enlarges them by 8')])
+def test_images_that_encoder_and_decoder_do_not_fit(fields, match):
+  config = dsprites.get_config()
+  config.update_from_flattened_dict(fields)
+  with pytest.raises(UserError, match=match):
+    configuration.validate_image_shape(config, (64, 64, 1))
+
+
+def test_work_directory_that_is_or_lies_in_a_file(tmp_path):
+  (tmp_path / 'file').write_text('')
+  for path in (tmp_path / 'file', tmp_path / 'file' / 'deeper'):
+    with pytest.raises(UserError, match='is a file'):
+      configuration.check_workdir(str(path))
+
+
+def test_work_directory_without_room(tmp_path, monkeypatch):
+  full = type('Space', (), {'f_bavail': 10, 'f_frsize': 4096})
+  monkeypatch.setattr(configuration.os, 'statvfs', lambda _: full)
+  with pytest.raises(UserError, match='0 MB left'):
+    configuration.check_workdir(str(tmp_path))
+
+
+def test_work_directory_that_cannot_be_written(tmp_path, monkeypatch):
+  def refuse(**_):
+    raise PermissionError(13, 'Permission denied')
+  monkeypatch.setattr(configuration.tempfile, 'TemporaryFile', refuse)
+  with pytest.raises(UserError, match='cannot be written: Permission denied'):
+    configuration.check_workdir(str(tmp_path))
+
+
+def test_leaves_are_dotted():
+  assert dict(configuration.leaves(ConfigDict({'a': 1, 'b': {'c': 2}}))) == {'a': 1, 'b.c': 2}

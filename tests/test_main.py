@@ -1,0 +1,66 @@
+"""The command line: bad input ends in a message of one to three lines and exit code 2."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONFIG = '--config=configs/dsprites.py'
+
+
+def run(*arguments, **environment):
+  return subprocess.run(
+      [sys.executable, '-m', 'cvq.main', *arguments], cwd=ROOT, text=True, capture_output=True,
+      timeout=120, env=os.environ | {'JAX_PLATFORMS': 'cpu'} | environment)
+
+
+def check(result, *parts):
+  assert result.returncode == 2, result.stderr
+  lines = result.stderr.strip().splitlines()
+  assert 1 <= len(lines) <= 3, result.stderr
+  assert 'Traceback' not in result.stderr
+  for part in parts:
+    assert part in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize('arguments, parts', [
+    ((), ('--config is missing', 'configs/dsprites.py')),
+    (('--config=configs/dsprite.py',), ('no such file', 'configs/dsprites.py')),
+    ((CONFIG + ':smok',), ("Unknown preset 'smok'", 'smoke', 'paper')),
+    ((CONFIG + ':paper,bath=8',), ("Unknown shorthand 'bath=8'", 'batch')),
+    ((CONFIG, '--config.train.bach_size=3'), ('--config.train.bach_size', 'train.batch_size')),
+    ((CONFIG, '--config.train.batch_size=many'), ('train.batch_size', 'many')),
+    ((CONFIG, '--config.model.encoder.name=resnet'), ('model.encoder.name', 'patch', 'conv')),
+    ((CONFIG, '--config.model.latent_dim=65'), ('model.latent_dim is 65', '=68')),
+    ((CONFIG, '--config.train.batch_size=-3'), ('train.batch_size is -3', 'positive')),
+    ((CONFIG, '--mode=evalute'), ('evalute', 'evaluate')),
+    ((CONFIG, '--wrkdir=x'), ('wrkdir',)),
+    ((CONFIG, 'evaluate'), ("Unknown argument 'evaluate'",))])
+def test_what_is_known_before_anything_is_loaded(arguments, parts):
+  check(run(*arguments), *parts)
+
+
+def test_help_is_short_and_has_an_example():
+  result = run('--help')
+  assert result.returncode == 0
+  assert 'python -m cvq.main --config=configs/dsprites.py' in result.stdout
+  assert '--workdir' in result.stdout and len(result.stdout.splitlines()) < 25
+
+
+@pytest.mark.slow
+def test_what_needs_data_or_a_work_directory(tmp_path):
+  (tmp_path / 'file').write_text('')
+  check(run(CONFIG, f'--workdir={tmp_path}/file'), 'is a file')
+  workdir = f'--workdir={tmp_path}/run'
+  check(run(CONFIG, workdir, '--config.dataset.name=dspritez'), 'dspritez', 'dsprites')
+  check(run(CONFIG, workdir, '--config.dataset.source=web'), "'web'", 'rendered')
+  check(run(CONFIG, workdir, '--config.model.encoder.patch=7'), '64x64', 'patch')
+  four = '--xla_force_host_platform_device_count=4'
+  check(run(CONFIG, workdir, '--config.train.batch_size=6', XLA_FLAGS=four),
+        'train.batch_size is 6', '4 devices', '=8')
+  check(run(CONFIG, workdir, '--mode=evaluate'), 'no checkpoint', 'without --mode=evaluate')
+  # None of them left anything behind that would stand in the way of a good run.
+  assert not (tmp_path / 'run' / 'config.json').exists()
