@@ -77,13 +77,18 @@ def train_step(state: TrainState, batch: dict, *, model: CTVAE,
   state = TrainState(
       state.step + 1, optax.apply_updates(state.params, updates), state.stats, opt_state)
   if trainable == 'all':
-    state = _care_for_codebooks(shared_key, state, aux['quantized'], model, config, axis_name)
+    state = _care_for_codebooks(shared_key, state, aux['quantized'], batch['x'].shape[0], model,
+                                config, axis_name)
   return state, scalars
 
 
-def _care_for_codebooks(key: jax.Array, state: TrainState, quantized: vq.Quantized,
+def _care_for_codebooks(key: jax.Array, state: TrainState, quantized: vq.Quantized, size: int,
                         model: CTVAE, config: Any, axis_name: str | None) -> TrainState:
-  """Counts use, moves EMA codes, revives dead ones; the same on every device."""
+  """Counts use, moves EMA codes, revives dead ones; the same on every device.
+
+  The first `size` images are x, the others y; each kind is gathered on its own, so that the order
+  of all latents does not depend on the number of devices.
+  """
   q = config.model.quantizer
   latents = jax.lax.stop_gradient(quantized.latents)
   counts, sums = _sum(vq.assignments(quantized.codes, latents, quantized.codebook), axis_name)
@@ -95,9 +100,13 @@ def _care_for_codebooks(key: jax.Array, state: TrainState, quantized: vq.Quantiz
     return state
   due = (state.step % q.revive_every == 0) & (
       state.step < q.revive_until * (config.pretrain.steps + config.train.steps))
-  return jax.lax.cond(
-      due, lambda s: revive(key, s, codebooks.gather(latents, axis_name), model), lambda s: s,
-      state)
+
+  def revived(state):
+    parts = (latents[:size], latents[size:])
+    every = jnp.concatenate([codebooks.gather(part, axis_name) for part in parts])
+    return revive(key, state, every, model)
+
+  return jax.lax.cond(due, revived, lambda state: state, state)
 
 
 def revive(key: jax.Array, state: TrainState, latents: jax.Array, model: CTVAE) -> TrainState:

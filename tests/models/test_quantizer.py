@@ -45,7 +45,7 @@ class QuantizerTest(chex.TestCase, parameterized.TestCase):
 
   @parameterized.parameters('gradient', 'ema')
   def test_unit_codes_and_latents_have_length_one(self, update):
-    module, variables, latents = make(unit=True, learning=update)
+    module, variables, latents = make(unit=True, update=update)
     out = module.apply(variables, latents)
     for x in (out.latents, out.codebook, out.vectors):
       chex.assert_trees_all_close(jnp.linalg.norm(x, axis=-1), jnp.ones(x.shape[:-1]), rtol=1e-4)
