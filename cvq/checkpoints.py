@@ -1,7 +1,8 @@
 """Checkpoints of a work directory: atomic, asynchronous, and never lost to a damaged one.
 
 One composite a step: the state (as NumPy, so that any number of devices and processes can read
-it), the position of the data, the config, and progress (wall time, version).
+it), the position of the data, the config, and progress (wall time, version). Orbax notices a file
+that is cut or lost, but not a changed bit in an array: a checksum is kept and compared.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pathlib
 import shutil
 import sys
 from typing import Any
+import zlib
 
 import chex
 import jax
@@ -20,11 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 from orbax import checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
+import tensorstore
 
 from cvq.errors import UserError
 
 # A work directory may move to a machine that keeps its data elsewhere.
 _MAY_DIFFER = ('dataset.data_dir',)
+_CHECKSUM = 'crc32'           # of the state, beside the fields of progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +71,15 @@ class Checkpoints:
     Raises:
       UserError: an earlier or this checkpoint could not be written.
     """
+    state = jax.tree.map(np.asarray, jax.device_get(state))
+    _check_room(self._folder, sum(x.nbytes for x in jax.tree.leaves(state)))
     try:
       self._manager.save(
           step, force=True, metrics=metrics, args=ocp.args.Composite(
-              state=ocp.args.StandardSave(jax.tree.map(np.asarray, jax.device_get(state))),
-              data=ocp.args.JsonSave(data), config=ocp.args.JsonSave(to_json(config)),
-              progress=ocp.args.JsonSave(progress)))
-    except OSError as error:
+              state=ocp.args.StandardSave(state), data=ocp.args.JsonSave(data),
+              config=ocp.args.JsonSave(to_json(config)),
+              progress=ocp.args.JsonSave(progress | {_CHECKSUM: checksum(state)})))
+    except (OSError, ValueError) as error:        # tensorstore raises ValueError for a full disk
       raise _unwritable(self._folder, error) from error
 
   def restore(self, state: Any, *, set_aside: bool = False) -> Restored | None:
@@ -88,20 +94,26 @@ class Checkpoints:
     """
     steps = sorted(self._manager.all_steps(), reverse=True)
     abstract = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
+    damaged = []
     for step in steps:
       try:
+        _read_through(self._folder / str(step) / 'state')
         items = self._manager.restore(step, args=ocp.args.Composite(
             state=ocp.args.StandardRestore(abstract), data=ocp.args.JsonRestore(),
             progress=ocp.args.JsonRestore()))
         chex.assert_trees_all_equal_shapes_and_dtypes(items.state, abstract)
-        return Restored(
-            step, jax.tree.map(jnp.asarray, items.state), items.data, items.progress)
+        if items.progress.pop(_CHECKSUM) != checksum(items.state):
+          raise ValueError('the state does not have the checksum that it was saved with')
       except Exception as error:  # pylint: disable=broad-except
         reason = ' '.join(str(error).split())[:150]
         print(f'Checkpoint {self._folder / str(step)} is damaged ({reason}); '
               'trying the one before it.', file=sys.stderr, flush=True)
-        if set_aside and jax.process_index() == 0:
-          self._set_aside(step)
+        damaged.append(step)
+        continue
+      # Only now: where none is good all stay, or the next run would silently start again.
+      for other in damaged if set_aside and jax.process_index() == 0 else ():
+        self._set_aside(other)
+      return Restored(step, jax.tree.map(jnp.asarray, items.state), items.data, items.progress)
     if steps:
       raise UserError(f'No checkpoint in {self._folder} can be read (steps '
                       f'{", ".join(map(str, steps))}).\nNothing was deleted. Start again with '
@@ -120,7 +132,7 @@ class Checkpoints:
     """Returns when everything is on disk. Raises UserError where that failed."""
     try:
       self._manager.wait_until_finished()
-    except OSError as error:
+    except (OSError, ValueError) as error:
       raise _unwritable(self._folder, error) from error
 
   def close(self) -> None:
@@ -132,6 +144,33 @@ class Checkpoints:
 def _unwritable(folder: pathlib.Path, error: Exception) -> UserError:
   return UserError(f'A checkpoint could not be written to {folder}: {error}.\n'
                    'Make room or choose another --workdir; earlier checkpoints are untouched.')
+
+
+def _read_through(folder: pathlib.Path) -> None:
+  """Raises where a file of a state is cut or lost: Orbax would, with a traceback per array."""
+  files = tensorstore.KvStore.open(
+      {'driver': 'ocdbt', 'base': {'driver': 'file', 'path': f'{folder}/'}}).result()
+  keys = files.list().result()
+  if not keys:                     # a store without its manifest passes for a new one
+    raise FileNotFoundError(f'{folder} holds no arrays')
+  for read in [files.read(key) for key in keys]:
+    read.result()
+
+
+def checksum(state: Any) -> int:
+  """CRC-32 of the bytes of all leaves, in the order of jax.tree.leaves."""
+  value = 0
+  for leaf in jax.tree.leaves(state):
+    value = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8), value)
+  return value
+
+
+def _check_room(folder: pathlib.Path, size: int) -> None:
+  """A full disk is noticed before a write, since Orbax fails in its own threads, noisily."""
+  space = os.statvfs(folder)
+  free, needed = space.f_bavail * space.f_frsize, 2 * size + 2**20
+  if free < needed:
+    raise _unwritable(folder, OSError(f'{free >> 20} MB left, {(needed >> 20) + 1} MB needed'))
 
 
 def to_json(config: Any) -> dict:

@@ -139,7 +139,7 @@ def validate_image_shape(config: Any, shape: tuple[int, int, int]) -> None:
 def check_workdir(path: str) -> None:
   """Checks that a work directory can be made, written, and has room. Raises UserError."""
   folder = pathlib.Path(path).absolute()
-  existing = next(p for p in (folder, *folder.parents) if p.exists())
+  existing = next(p for p in (folder, *folder.parents) if os.path.exists(p))   # False if unsure
   if not existing.is_dir():
     raise UserError(f'--workdir={path}: {existing} is a file.\nChoose a directory.')
   try:

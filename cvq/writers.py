@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pathlib
 import sys
@@ -39,7 +40,9 @@ class Writer:
   def scalars(self, step: int, values: dict[str, float]) -> None:
     """One line of metrics.jsonl, and a point of every curve."""
     if self._active:
-      self._lines.write(json.dumps({'step': step, **values}) + '\n')
+      # JSON has no NaN: a figure that cannot be told is null.
+      row = {name: value if math.isfinite(value) else None for name, value in values.items()}
+      self._lines.write(json.dumps({'step': step, **row}) + '\n')
       for name, value in values.items():
         self._board.add_scalar(name, value, step)
 
@@ -75,6 +78,8 @@ def _drop_later_lines(path: pathlib.Path, step: int) -> None:
 class Progress:
   """A bar with steps/s, examples/s, time left and figures; plain lines where there is no terminal.
 
+  On process 0 only.
+
   Args:
     total: steps of the run. step: where it starts.
     interval: seconds between plain lines.
@@ -85,10 +90,11 @@ class Progress:
     self._interval, self._shown = interval, time.monotonic()
     self._figures: dict[str, float] = {}
     self._window = [time.monotonic(), step, 0, 0.]      # since the last call of rates()
-    self._terminal = sys.stderr.isatty()
+    self._active = jax.process_index() == 0
+    self._terminal = self._active and sys.stderr.isatty()
     self._bar = tqdm.tqdm(total=total, initial=step, unit='step', dynamic_ncols=True,
                           disable=not self._terminal)
-    self._speed = 0.
+    self._speed = self._examples = 0.
 
   def __enter__(self) -> Progress:
     return self
@@ -110,7 +116,8 @@ class Progress:
     elapsed = max(now - begin, 1e-9)
     self._window = [now, self._step, 0, 0.]
     self._speed = (self._step - step) / elapsed
-    return {'steps_per_second': self._speed, 'examples_per_second': examples / elapsed,
+    self._examples = examples / elapsed
+    return {'steps_per_second': self._speed, 'examples_per_second': self._examples,
             'waiting_for_data': min(waited / elapsed, 1.)}
 
   def show(self, figures: dict[str, float]) -> None:
@@ -118,9 +125,10 @@ class Progress:
     self._figures |= figures
     text = '  '.join(f'{name} {value:.4g}' for name, value in self._figures.items())
     if self._terminal:
-      self._bar.set_postfix_str(text)
-    elif time.monotonic() - self._shown >= self._interval or self._step == self._total:
+      self._bar.set_postfix_str(f'{self._examples:.0f} examples/s  {text}')
+    elif self._active and (
+        time.monotonic() - self._shown >= self._interval or self._step == self._total):
       self._shown = time.monotonic()
       left = (self._total - self._step) / self._speed if self._speed else float('nan')
-      print(f'step {self._step}/{self._total}  {self._speed:.2f} steps/s  {left:.0f} s left  {text}',
-            flush=True)
+      print(f'step {self._step}/{self._total}  {self._speed:.2f} steps/s  '
+            f'{self._examples:.0f} examples/s  {left:.0f} s left  {text}', flush=True)

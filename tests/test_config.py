@@ -109,5 +109,10 @@ def test_work_directory_that_cannot_be_written(tmp_path, monkeypatch):
     configuration.check_workdir(str(tmp_path))
 
 
+def test_work_directory_with_a_name_that_is_too_long(tmp_path):
+  with pytest.raises(UserError, match='cannot be written: File name too long'):
+    configuration.check_workdir(str(tmp_path / ('a' * 300)))
+
+
 def test_leaves_are_dotted():
   assert dict(configuration.leaves(ConfigDict({'a': 1, 'b': {'c': 2}}))) == {'a': 1, 'b.c': 2}

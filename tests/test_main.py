@@ -29,6 +29,10 @@ def check(result, *parts):
 @pytest.mark.parametrize('arguments, parts', [
     ((), ('--config is missing', 'configs/dsprites.py')),
     (('--config=configs/dsprite.py',), ('no such file', 'configs/dsprites.py')),
+    (('--config', 'configs/dsprite.py'), ('no such file', 'configs/dsprites.py')),
+    ((CONFIG, '--config.train=5'), ('train is a group', '--config.train.')),
+    ((CONFIG, '--config.train.mode_weights[9]=1'), ('train.mode_weights', '[9]')),
+    ((CONFIG, '--config.dataset.fractions=(.5,.5)'), ('dataset.fractions', 'three shares')),
     ((CONFIG + ':smok',), ("Unknown preset 'smok'", 'smoke', 'paper')),
     ((CONFIG + ':paper,bath=8',), ("Unknown shorthand 'bath=8'", 'batch')),
     ((CONFIG, '--config.train.bach_size=3'), ('--config.train.bach_size', 'train.batch_size')),
@@ -41,6 +45,22 @@ def check(result, *parts):
     ((CONFIG, 'evaluate'), ("Unknown argument 'evaluate'",))])
 def test_what_is_known_before_anything_is_loaded(arguments, parts):
   check(run(*arguments), *parts)
+
+
+def test_a_config_file_that_is_not_python(tmp_path):
+  (tmp_path / 'broken.py').write_text('def get_config(:\n')
+  check(run(f'--config={tmp_path}/broken.py'), 'broken.py', 'line 1')
+  (tmp_path / 'empty.py').write_text('')
+  check(run(f'--config={tmp_path}/empty.py'), 'get_config')
+
+
+def test_jax_is_not_imported_for_a_bad_flag():
+  code = ('import sys; from cvq import arguments\n'
+          'try: arguments.parse(["cvq", "--config=none.py"], "")\n'
+          'except arguments.UserError: print("jax" in sys.modules)')
+  result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, text=True, capture_output=True,
+                          check=True)
+  assert result.stdout.strip() == 'False'
 
 
 def test_help_is_short_and_has_an_example():

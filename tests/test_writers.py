@@ -22,6 +22,14 @@ def test_lines_are_on_disk_at_once_and_in_order(tmp_path):
   assert any((tmp_path / 'tensorboard').glob('events*'))
 
 
+def test_what_is_not_a_number_is_null_and_the_line_stays_json(tmp_path):
+  writer = writers.Writer(str(tmp_path))
+  writer.scalars(1, {'a': float('nan'), 'b': float('inf'), 'c': 1.})
+  writer.close()
+  assert 'NaN' not in (tmp_path / 'metrics.jsonl').read_text()
+  assert rows(tmp_path) == [{'step': 1, 'a': None, 'b': None, 'c': 1.}]
+
+
 def test_resuming_drops_later_and_broken_lines(tmp_path):
   writer = writers.Writer(str(tmp_path))
   for step in (1, 2, 3):
@@ -53,4 +61,18 @@ def test_progress_without_a_terminal_says_rates_and_time_left(capsys):
   assert np.isclose(rates['examples_per_second'] / rates['steps_per_second'], 8)
   assert 0 <= rates['waiting_for_data'] <= 1
   out = capsys.readouterr().out
-  assert 'step 6/10' in out and 'steps/s' in out and 's left' in out and 'loss 1.5' in out
+  for part in ('step 6/10', 'steps/s', 'examples/s', 's left', 'loss 1.5'):
+    assert part in out
+
+
+def test_only_the_first_process_speaks_and_writes(tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(writers.jax, 'process_index', lambda: 1)
+  writer = writers.Writer(str(tmp_path))
+  writer.scalars(1, {'a': 1.})
+  writer.close()
+  with writers.Progress(1, interval=0.) as progress:
+    progress.update(1, examples=8, waited=0.)
+    progress.show({'loss': 1.5})
+  assert not list(tmp_path.iterdir())
+  captured = capsys.readouterr()
+  assert not captured.out + captured.err

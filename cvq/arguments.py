@@ -1,0 +1,108 @@
+"""The flags of `cvq.main`, and what is said of those that cannot be taken. Imports no JAX."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from typing import Any, NamedTuple
+
+from absl import flags
+from ml_collections import config_flags
+
+from cvq.config import leaves
+from cvq.errors import UserError
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'Experiment: a file of configs/, with an optional preset after a colon. '
+    'Any field follows as --config.FIELD=VALUE.', lock_config=True)
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Where the run lives; default runs/NAME or runs/NAME-PRESET. The same '
+    'command again goes on where it stopped.')
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'],
+                          'train (ends with an evaluation) or evaluate the newest checkpoint.')
+
+
+class Arguments(NamedTuple):
+  """What a command line asks for; `workdir` is set even where the flag was not."""
+  config: Any
+  workdir: str
+  mode: str
+
+
+def parse(argv: list[str], usage: str) -> Arguments:
+  """Parses a command line; with --help prints `usage` and the flags, and leaves.
+
+  Raises:
+    UserError: for every failure, in one to three lines.
+  """
+  if any(argument in ('--help', '-h', '-help') for argument in argv[1:]):
+    print(f'{usage}\nFlags:')
+    for flag in (_CONFIG, _WORKDIR, _MODE):
+      print(f'  --{flag.name}: {flags.FLAGS[flag.name].help}')
+    sys.exit(0)
+  path = _config_path(argv)
+  if path is not None and not os.path.isfile(path):       # absl would only fail when it is used
+    raise UserError(f'--config={path}: no such file.{_known_files()}')
+  try:
+    rest = flags.FLAGS(argv)
+  except SyntaxError as error:
+    raise UserError(f'--config={path}: {error.msg} ({error.filename}, line {error.lineno}).'
+                    ) from error
+  except (flags.Error, AttributeError, LookupError, TypeError, ValueError, OSError,
+          ImportError) as error:
+    raise UserError(_explain(argv, error)) from error
+  if len(rest) > 1:
+    raise UserError(f'Unknown argument {rest[1]!r}; flags start with --, see --help.')
+  if _CONFIG.value is None:
+    raise UserError('--config is missing; for example --config=configs/dsprites.py')
+  config = _CONFIG.value
+  workdir = _WORKDIR.value or os.path.join(
+      'runs', '-'.join(filter(None, [config.name, config.preset])))
+  return Arguments(config, workdir, _MODE.value)
+
+
+def _config_path(argv: list[str]) -> str | None:
+  """The file that --config names, in either spelling, without its preset."""
+  for argument, following in zip(argv, [*argv[1:], '']):
+    flag, equals, value = argument.lstrip('-').partition('=')
+    if flag == 'config' and argument.startswith('-'):
+      return (value if equals else following).partition(':')[0]
+  return None
+
+
+def _known_files() -> str:
+  folder = os.listdir('configs') if os.path.isdir('configs') else []
+  known = sorted(f'configs/{file}' for file in folder
+                 if file.endswith('.py') and file not in ('__init__.py', 'common.py'))
+  return f'\nKnown: {", ".join(known)}' if known else ''
+
+
+def _explain(argv: list[str], error: Exception) -> str:
+  """One or two lines on flags that absl refused."""
+  missing = isinstance(error, (AttributeError, LookupError))       # says absl of a field
+  for argument in argv:
+    if argument.startswith('--config.'):
+      about = _about_field(argument.partition('=')[0].removeprefix('--config.'), missing)
+      if about:
+        return about
+  message = str(error).splitlines()[0] if str(error) else type(error).__name__
+  return f'{message}\nSee --help; configs/common.py lists all fields and their types.'
+
+
+def _about_field(name: str, missing: bool) -> str:
+  """What is wrong with a field's name; empty if nothing is."""
+  from configs import common                   # lies beside the package, not in it
+  known = [field for field, _ in leaves(common.base())]
+  inside = [field for field in known if field.startswith(f'{name}.')]
+  if inside:
+    return (f'--config.{name} is a group of fields.\n'
+            f'Set them one by one, for example --config.{inside[0]}=VALUE')
+  plain, bracket, index = name.partition('[')
+  if not missing or (plain in known and not bracket):
+    return ''
+  if plain in known:
+    return f'--config.{plain} has no element [{index}.\nGive all: --config.{plain}=(...)'
+  near = difflib.get_close_matches(name, known, n=2)
+  hint = f'Did you mean {" or ".join(near)}?' if near else 'configs/common.py lists all fields.'
+  return f'Unknown field --config.{name}.\n{hint}'
