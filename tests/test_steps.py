@@ -7,6 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from cvq import objectives, parallel, steps
 from tests import small
@@ -32,6 +33,7 @@ def moved(before, after) -> dict:
 class StepsTest(chex.TestCase, parameterized.TestCase):
 
   @parameterized.parameters('tied_gradient', 'tied_ema', 'paper')
+  @pytest.mark.slow
   def test_one_device_equals_four_on_the_same_global_batch(self, kind):
     """Under vmap with pmap's axes: out_axes=None raises where a leaf was not averaged."""
     if kind == 'paper':
@@ -68,6 +70,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     chex.assert_trees_all_close(got.params, expected.params, rtol=1e-4, atol=1e-5)
 
   @parameterized.parameters(*objectives.MODES)
+  @pytest.mark.slow
   def test_every_mode_is_finite_and_reaches_its_parts(self, mode):
     c = small.paper_config(train__trainable='all')
     model, optimizer, state = small.build(c)
@@ -78,6 +81,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     self.assertEqual(changes['transition'], mode != 'reconstruction')
     self.assertEqual(changes['log_temperature'], mode in ('causal', 'mixed'))
 
+  @pytest.mark.slow
   def test_second_stage_of_the_paper_moves_the_transition_only(self):
     c = small.paper_config()
     model, optimizer, state = small.build(c)
@@ -122,6 +126,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
       self.assertEqual(len(np.unique(codes[:, k])), c.model.quantizer.codes)
 
   @parameterized.parameters('gradient', 'ema')
+  @pytest.mark.slow
   def test_codebook_from_data_is_the_same_on_all_devices(self, update):
     c = small.config(model__quantizer__learning=update)
     model, _, state = small.build(c)
