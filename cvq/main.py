@@ -25,7 +25,8 @@ def main(argv: list[str]) -> None:
   if mode == 'train':
     train.train(config, workdir)
     print(f'\nEverything is in {workdir}: evaluation.json, metrics.jsonl, pictures/, checkpoints/.'
-          f'\nNext: tensorboard --logdir={workdir}/tensorboard')
+          '\nNext, its curves: pip install tensorboard; '
+          f'tensorboard --logdir={workdir}/tensorboard')
   else:
     evaluate.evaluate(config, workdir)
 

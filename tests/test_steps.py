@@ -146,5 +146,5 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     chex.assert_trees_all_equal(first, second)
     chex.assert_trees_all_close(first['posterior'].sum(-1), jnp.ones(8), rtol=1e-5)
     chex.assert_trees_all_equal(first['counts'].sum((1, 2)), jnp.full(8, 2 * c.model.quantizer.codebooks * 4))
-    expected = ((objectives.to_float(batch['x']) - objectives.to_float(batch['y'][:, 0])) ** 2)
-    chex.assert_trees_all_close(first['copy_mse'], expected.mean((1, 2, 3)), rtol=1e-5)
+    error = objectives.to_float(batch['x']) - objectives.to_float(batch['y'][:, 0])
+    chex.assert_trees_all_close(first['copy_mse'], (error ** 2).mean((1, 2, 3)), rtol=1e-5)
