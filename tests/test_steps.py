@@ -145,6 +145,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     first, second = run(state, batch), run(state, batch)
     chex.assert_trees_all_equal(first, second)
     chex.assert_trees_all_close(first['posterior'].sum(-1), jnp.ones(8), rtol=1e-5)
-    chex.assert_trees_all_equal(first['counts'].sum((1, 2)), jnp.full(8, 2 * c.model.quantizer.codebooks * 4))
+    variables = 4 * c.model.quantizer.codebooks
+    chex.assert_trees_all_equal(first['counts'].sum((1, 2)), jnp.full(8, 2 * variables))
     error = objectives.to_float(batch['x']) - objectives.to_float(batch['y'][:, 0])
     chex.assert_trees_all_close(first['copy_mse'], (error ** 2).mean((1, 2, 3)), rtol=1e-5)
