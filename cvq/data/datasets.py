@@ -1,7 +1,8 @@
 """From a config to a dataset: factors and images, prepared on first use.
 
 A dataset is one file in cvq/data/builders: its SOURCES maps the name of a source to a function
-that takes the data directory (pathlib.Path) and returns `cvq.data.images.Images`.
+that takes the data directory (pathlib.Path) and `config.dataset`, which may hold fields of this
+dataset alone, and returns `cvq.data.images.Images`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def load_dataset(config: Any) -> Dataset:
   if config.source not in sources:
     raise UserError(f'Unknown dataset.source {config.source!r} of {config.name}; known: '
                     f'{", ".join(sources)}.')
-  images = sources[config.source](data_directory(config.data_dir))
+  images = sources[config.source](data_directory(config.data_dir), config)
   return Dataset(config.name, images.space, images)
 
 

@@ -21,15 +21,20 @@ class Factor:
     name: of the factor.
     size: number of values, 0 .. size - 1.
     kind: 'ordered' and 'unordered' end at their first and last value (the latter has no metric:
-      neighbours are neighbours by number only); 'cyclic' wraps around.
+      a step leads to the next value in the published order); 'cyclic' wraps around.
+    values: names of the values, in their order; empty: they are called by their numbers.
   """
   name: str
   size: int
   kind: str = 'ordered'
+  values: tuple[str, ...] = ()
 
   def __post_init__(self):
+    object.__setattr__(self, 'values', tuple(self.values))
     if self.size < 1:
       raise UserError(f'Factor {self.name!r} has size {self.size}; it must be at least 1.')
+    if self.values and len(self.values) != self.size:
+      raise UserError(f'Factor {self.name!r} has {self.size} values but {len(self.values)} names.')
     if self.kind not in KINDS:
       raise UserError(f'Factor {self.name!r} has kind {self.kind!r}; known: {", ".join(KINDS)}.')
 
@@ -70,6 +75,10 @@ class FactorSpace:
   @property
   def action_names(self) -> tuple[str, ...]:
     return tuple(f'{name}{sign}' for sign in ('+1', '-1') for name in self.names)
+
+  def value_names(self, factor: int) -> tuple[str, ...]:
+    """Names of the values of a factor, in their order."""
+    return self.factors[factor].values or tuple(map(str, range(self.sizes[factor])))
 
   @functools.cached_property
   def _sizes(self) -> np.ndarray:

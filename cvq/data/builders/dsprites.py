@@ -123,8 +123,9 @@ def _check_obtainable(data_dir: pathlib.Path) -> None:
       raise _no_download(data_dir, problem)
 
 
-def open_rendered(data_dir: pathlib.Path) -> Images:
+def open_rendered(data_dir: pathlib.Path, options: Any = None) -> Images:
   """Rendered dSprites, prepared in about a second. Raises UserError if damaged or unwritable."""
+  del options
   folder = prepare.folder_of(DspritesRendered, data_dir)
   source = prepare.open_source(DspritesRendered, data_dir)
   with prepare.reading(folder):
@@ -137,7 +138,7 @@ def open_rendered(data_dir: pathlib.Path) -> Images:
   return SpriteImages(SPACE, pixels.reshape(-1, render.WINDOW, render.WINDOW))
 
 
-def open_published(data_dir: pathlib.Path) -> Images:
+def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
   """The published dSprites as TFDS prepares it, read at random.
 
   Uses DATA_DIR/dsprites/2.0.0 where TFDS has prepared it (in the format array_record); otherwise
@@ -146,6 +147,7 @@ def open_published(data_dir: pathlib.Path) -> Images:
   Raises:
     UserError: no such data and no network (within 10 s), or damaged data.
   """
+  del options
   folder = prepare.folder_of(DspritesPublished, data_dir)
   source = prepare.open_source(
       DspritesPublished, data_dir, before=lambda: _check_obtainable(data_dir), raw=True)
