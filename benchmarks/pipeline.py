@@ -20,8 +20,9 @@ from typing import Callable
 from ml_collections import ConfigDict
 import numpy as np
 
+from configs import common
 from cvq.data import datasets, pipeline
-from cvq.data.transitions import split_of
+from cvq.data.splits import split_of
 
 SIZES = ((16, 4), (64, 1))                             # x per batch, targets per x
 
@@ -75,8 +76,8 @@ def main() -> None:
   parser.add_argument('--seconds', type=float, default=1., help='of one run')
   parser.add_argument('--repeats', type=int, default=5)
   args = parser.parse_args()
-  config = ConfigDict({'name': 'dsprites', 'source': 'rendered', 'data_dir': args.data_dir,
-                       'split_seed': 0, 'fractions': (.70, .15, .15)})
+  config = common.base().dataset
+  config.update(name='dsprites', source='rendered', data_dir=args.data_dir)
   start = time.perf_counter()
   dataset = datasets.load_dataset(config)
   print(f'{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, '

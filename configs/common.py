@@ -22,8 +22,13 @@ def base() -> ConfigDict:
   d.name = ''
   d.source = ''
   d.data_dir = ''                   # empty: $CVQ_DATA_DIR, else ~/.cache/cvq
+  d.splits = 'random'               # random | compositional | published: what is for testing
   d.split_seed = 0
   d.fractions = (.70, .15, .15)     # train, validation, test; of images
+  d.held_out = ''                   # compositional: ranges never seen together, 'shape=1-2,posX=0-9'
+  d.transitions_per_step = 0        # transitions for each step of a factor, all splits; 0: all
+  d.actions = 'levelled'            # levelled | natural: in training, in proportion to transitions
+  d.imbalance = ''                  # most to least frequent value: 'shape=10,posX=5', or '10'
 
   c.model = m = ConfigDict()
   m.latent_dim = 64                 # D, divided among the codebooks
@@ -180,6 +185,9 @@ def paper(config: ConfigDict) -> None:
   Coefficients of the paper (Shapes3D): beta .1, gamma 1.5, alpha .01, beta .4, delta .01,
   epsilon .1. Sums over variables stand where the published code took means over 64 of them.
   """
+  config.dataset.transitions_per_step = 1000
+  config.dataset.actions = 'natural'
+
   m = config.model
   m.latent_dim = 128
   m.likelihood = 'gaussian'

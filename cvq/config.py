@@ -14,6 +14,8 @@ from typing import Any, Iterator
 from cvq.errors import UserError
 
 CHOICES = {
+    'dataset.splits': ('random', 'compositional', 'published'),
+    'dataset.actions': ('levelled', 'natural'),
     'model.likelihood': ('bernoulli', 'gaussian'),
     'model.encoder.name': ('patch', 'conv'),
     'model.decoder.name': ('patch', 'conv'),
@@ -32,7 +34,7 @@ CHOICES = {
 }
 # May be 0; every other number of a config must be positive.
 _MAY_BE_ZERO = {
-    'seed', 'dataset.split_seed', 'model.encoder.margin', 'model.encoder.residual_blocks',
+    'seed', 'dataset.split_seed', 'dataset.transitions_per_step', 'model.encoder.margin', 'model.encoder.residual_blocks',
     'model.decoder.residual_blocks', 'model.quantizer.revive_every',
     'model.quantizer.revive_until', 'model.transition.noise_scale', 'pretrain.steps',
     'pretrain.warmup', 'train.warmup', 'train.clip', 'evaluation.examples', 'evaluation.seed',
@@ -86,6 +88,8 @@ def _check_number(name: str, value: Any) -> None:
   if isinstance(value, (bool, str)):
     return
   for number in value if isinstance(value, (tuple, list)) else (value,):
+    if isinstance(number, str):
+      continue
     if not math.isfinite(number):
       raise UserError(f'{name} is {value}; it must be a finite number.')
     if name.startswith('loss.') or isinstance(value, (tuple, list)) and 'widths' not in name \

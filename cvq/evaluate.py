@@ -18,13 +18,14 @@ from cvq.errors import UserError
 from cvq.evaluation import codes, headline, image_quality, retrieval
 
 
-def evaluate_state(run: session.Run, state: Any, config: Any, *, split: str, examples: int
-                   ) -> dict:
+def evaluate_state(run: session.Run, state: Any, config: Any, *, split: str, examples: int,
+                   imbalanced: bool = False) -> dict:
   """Figures of a state on a seeded share of a split; every example counts exactly once.
 
   Args:
     run: data, model and steps. state, config: of the run.
     split: 'train' | 'validation' | 'test'. examples: transitions.
+    imbalanced: they are drawn as in training, by config.dataset.imbalance and actions.
 
   Returns:
     {retrieval, intervention, reconstruction, codes}; see `cvq.evaluation`.
@@ -32,7 +33,8 @@ def evaluate_state(run: session.Run, state: Any, config: Any, *, split: str, exa
   rows = []
   for whole in pipeline.evaluation_batches(
       run.dataset, config.dataset, split=split, examples=examples,
-      batch_size=parallel.round_up(config.evaluation.batch_size), seed=config.evaluation.seed):
+      batch_size=parallel.round_up(config.evaluation.batch_size), seed=config.evaluation.seed,
+      imbalanced=imbalanced):
     batch = parallel.share(whole)
     images = {name: batch[name] for name in ('x', 'y', 'action')}
     row = parallel.unshard(run.eval_step(state, parallel.shard(images)))
@@ -101,6 +103,13 @@ def write_evaluation(run: session.Run, state: Any, config: Any, workdir: str) ->
   start = time.monotonic()
   split, examples = config.evaluation.split, config.evaluation.examples
   result = evaluate_state(run, state, config, split=split, examples=examples)
+  transitions = pipeline.open_transitions(
+      run.dataset.images, config.dataset, split, imbalanced=False)
+  result['retrieval'] |= retrieval.natural_majority(transitions.counts)
+  if config.dataset.imbalance or config.dataset.actions == 'natural':
+    drawn = evaluate_state(run, state, config, split=split, imbalanced=True,
+                           examples=result['retrieval']['pairs'])
+    result['imbalanced'] = {part: drawn[part] for part in ('retrieval', 'intervention')}
   result |= {
       'dataset': f'{config.dataset.name} ({config.dataset.source})', 'split': split,
       'step': int(state.step), 'seed': config.seed,

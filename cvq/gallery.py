@@ -10,6 +10,7 @@ import numpy as np
 
 from cvq import pictures, steps
 from cvq.data import pipeline
+from cvq.data.neighbours import neighbours
 
 
 @functools.lru_cache(maxsize=2)
@@ -29,9 +30,9 @@ def draw(run: Any, state: Any, config: Any, *, examples: int = 8, atlas: int = 4
       run.dataset, config.dataset, split='validation', examples=examples, batch_size=examples,
       seed=config.evaluation.seed)))
   out = jax.device_get(_imagine(run.model)(state, batch['x']))
-  index = space.to_index(batch['x_factors'][:atlas])
+  index = batch['x_index'][:atlas]
   actions = np.arange(space.num_actions)
-  target, valid = space.step(
+  target, valid = neighbours(images).step(
       np.repeat(index, len(actions)), np.tile(actions, len(index)))
   shape = (len(index), len(actions))
   truth = images.read(np.where(valid, target, 0)).reshape(*shape, *images.image_shape)

@@ -31,9 +31,10 @@ def _mix(x: np.ndarray) -> np.ndarray:
   return x ^ (x >> np.uint64(31))
 
 
-def below(bits: np.ndarray, limit: int) -> np.ndarray:
+def below(bits: np.ndarray, limit: int | np.ndarray) -> np.ndarray:
   """Whole numbers in [0, limit) from hashes: int64. limit < 2^32; bias under limit / 2^32."""
-  return (((bits >> np.uint64(32)) * np.uint64(limit)) >> np.uint64(32)).astype(np.int64)
+  limit = np.asarray(limit).astype(np.uint64)
+  return (((bits >> np.uint64(32)) * limit) >> np.uint64(32)).astype(np.int64)
 
 
 def unit(bits: np.ndarray) -> np.ndarray:

@@ -10,14 +10,28 @@ from cvq.data.factors import FactorSpace
 
 
 class Images(abc.ABC):
-  """All images of a factor space. `read` may be called from several threads.
+  """All images of a dataset. `read` may be called from several threads.
 
   Attributes:
     space: the factor grid.
     image_shape: (H, W, C).
+    combination: [num_images] int64, where images are a sample of the grid's combinations rather
+      than one for each: the combination of each image. None: image i is combination i.
+    published_split: [num_images] int8, 0 train, 1 validation, 2 test, if published with one.
   """
   space: FactorSpace
   image_shape: tuple[int, int, int]
+  combination: np.ndarray | None = None
+  published_split: np.ndarray | None = None
+
+  @property
+  def num_images(self) -> int:
+    return self.space.num_images if self.combination is None else len(self.combination)
+
+  def factors(self, index: np.ndarray) -> np.ndarray:
+    """Factor values of images. index: [...] int. Returns [..., F] int32."""
+    return self.space.to_factors(
+        index if self.combination is None else self.combination[index])
 
   @abc.abstractmethod
   def read(self, index: np.ndarray) -> np.ndarray:

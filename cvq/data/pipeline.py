@@ -6,8 +6,13 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from cvq.data import transitions
 from cvq.data.datasets import Dataset
+from cvq.data.images import Images
+from cvq.data.imbalance import Imbalance, parse_ratios
+from cvq.data.listed import ListedTransitions
+from cvq.data.neighbours import neighbours
+from cvq.data.splits import split_number, splitter
+from cvq.data.transitions import AllTransitions, Transitions
 from cvq.errors import UserError
 
 Batch = dict[str, np.ndarray]
@@ -33,16 +38,17 @@ class TrainingBatches:
     self._batch_size = batch_size
     self._local = process_index * (batch_size // process_count) + np.arange(
         batch_size // process_count)
-    self._draw = dict(seed=seed, split=split, targets=targets, split_seed=config.split_seed,
-                      fractions=tuple(config.fractions))
+    self._transitions = open_transitions(dataset.images, config, split)
+    self._transitions.check()
+    self._draw = dict(seed=seed, targets=targets)
 
   def __len__(self) -> int:
     return _STEPS
 
   def __getitem__(self, step: int) -> Batch:
-    space, images = self._dataset.space, self._dataset.images
+    images = self._dataset.images
     numbers = int(step) * self._batch_size + self._local
-    source, target, action = transitions.draw_transitions(space, numbers, **self._draw)
+    source, target, action = self._transitions.draw(numbers, **self._draw)
     shape = images.image_shape
     both = images.read(np.concatenate([source, target.reshape(-1)]))
     return {'x': both[:len(source)], 'y': both[len(source):].reshape(*target.shape, *shape),
@@ -75,7 +81,6 @@ def train_iterator(
   source = TrainingBatches(
       dataset, config, split=split, batch_size=batch_size, targets=targets, seed=seed,
       process_index=process_index, process_count=process_count)
-  _check_transitions(dataset, config, split)
   options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
   iterator = iter(grain.MapDataset.source(source).to_iter_dataset(options))
   if start_step:
@@ -85,6 +90,7 @@ def train_iterator(
 
 def evaluation_batches(
     dataset: Dataset, config: Any, *, split: str, examples: int, batch_size: int, seed: int,
+    imbalanced: bool = False,
 ) -> Iterator[Batch]:
   """A seeded share of a split's transitions, in a fixed order, the last batch padded and masked.
 
@@ -93,20 +99,26 @@ def evaluation_batches(
     split: 'train' | 'validation' | 'test'.
     examples: transitions, each at most once, actions levelled; 0: all of the split.
     batch_size: B. seed: of the share.
+    imbalanced: the transitions are drawn as in training instead, by `config.imbalance` and
+      `config.actions`; they may repeat, and `examples` must be positive.
 
   Returns:
     Iterator of {'x': uint8 [B, H, W, C], 'y': uint8 [B, 1, H, W, C], 'action': int32 [B, 1],
-    'x_factors': int32 [B, F], 'y_factors': int32 [B, F], 'mask': bool [B]}; padding repeats the
-    first transition with mask false.
+    'x_index': int64 [B], 'x_factors': int32 [B, F], 'y_factors': int32 [B, F], 'mask': bool [B]};
+    padding repeats the first transition with mask false.
 
   Raises:
     UserError: a split without transitions, numbers out of range.
   """
   if batch_size < 1:
     raise UserError(f'evaluation.batch_size is {batch_size}; it must be at least 1.')
-  source, target, action = transitions.choose_transitions(
-      dataset.space, examples=examples, seed=seed, split=split, split_seed=config.split_seed,
-      fractions=tuple(config.fractions))
+  pairs = open_transitions(dataset.images, config, split, imbalanced=imbalanced)
+  if imbalanced:
+    source, target, action = pairs.draw(np.arange(examples), seed=seed)
+    target, action = target[:, 0], action[:, 0]
+  else:
+    source, target, action = pairs.choose(examples=examples, seed=seed)
+  images = dataset.images
 
   def batches() -> Iterator[Batch]:
     for start in range(0, len(source), batch_size):
@@ -114,17 +126,33 @@ def evaluation_batches(
       mask = number < len(source)
       number = np.where(mask, number, 0)
       x, y = source[number], target[number]
-      yield {'x': dataset.images.read(x), 'y': dataset.images.read(y)[:, None],
-             'action': action[number, None], 'x_factors': dataset.space.to_factors(x),
-             'y_factors': dataset.space.to_factors(y), 'mask': mask}
+      yield {'x': images.read(x), 'y': images.read(y)[:, None], 'action': action[number, None],
+             'x_index': x, 'x_factors': images.factors(x), 'y_factors': images.factors(y),
+             'mask': mask}
   return batches()
 
 
-def _check_transitions(dataset: Dataset, config: Any, split: str) -> None:
-  """Raises UserError now rather than at a random later step, if an action has no transition."""
-  counts = transitions.count_transitions(
-      dataset.space, split=split, split_seed=config.split_seed, fractions=tuple(config.fractions))
-  if not counts.all():
-    missing = dataset.space.action_names[int(counts.argmin())]
-    raise UserError(f'No transition {missing!r} lies inside the {split} split; raise its share '
-                    'in dataset.fractions.')
+def open_transitions(images: Images, config: Any, split: str, *, imbalanced: bool = True
+                     ) -> Transitions:
+  """Transitions of a split as the config asks for them.
+
+  Args:
+    images: of the dataset.
+    config: `config.dataset`, with splits, split_seed, fractions, held_out, imbalance, actions and
+      transitions_per_step.
+    split: 'train' | 'validation' | 'test'.
+    imbalanced: False: leaves `imbalance` and `actions` out, for balanced draws.
+
+  Raises:
+    UserError: an unknown split, factor, value or choice.
+  """
+  ratios = parse_ratios(config.imbalance, images.space)
+  imbalance = Imbalance(images, ratios) if imbalanced and ratios else None
+  shared = images, split, imbalance, not imbalanced or config.actions == 'levelled'
+  split_of, number = splitter(images, config), split_number(split)
+  every = AllTransitions(
+      neighbours(images, lambda index: split_of(index) == number), *shared)
+  if not config.transitions_per_step:
+    return every
+  quota = round(config.transitions_per_step * every.members.size / images.num_images)
+  return ListedTransitions(every, quota, config.split_seed, *shared)

@@ -1,184 +1,232 @@
-"""Transitions by index arithmetic: (x, y, action) inside one split, without a list of pairs."""
+"""Transitions of one split: (x, y, action), drawn for training, chosen for evaluation.
+
+Every draw is a pure function of the seed and the example's number, so that a batch does not
+depend on how examples are batched or shared among processes.
+"""
 
 from __future__ import annotations
 
+import abc
+import functools
 import numpy as np
 
-from cvq.data.factors import FactorSpace
 from cvq.data.hashing import below, hash64, unit
+from cvq.data.images import Images
+from cvq.data.imbalance import Imbalance
+from cvq.data.neighbours import Grid, Population
 from cvq.errors import UserError
 
-SPLITS = ('train', 'validation', 'test')
-_STREAM_SPLIT, _STREAM_ACTION, _STREAM_SOURCE, _STREAM_FURTHER, _STREAM_SHARE = range(1, 6)
-_ROUNDS = 8                    # blocks of candidates for x before all sources are listed instead
+STREAM_ACTION, STREAM_SOURCE, _STREAM_FURTHER, _STREAM_SHARE, _STREAM_PARTNER = range(2, 7)
+_CANDIDATES = 2048             # for one x, before all sources are listed instead
+_PROBES = 4096
 
 
-def split_of(index: np.ndarray, *, seed: int, fractions: tuple[float, ...]) -> np.ndarray:
-  """Split of each image, by a seeded hash of its index: int8 in the shape of `index`.
-
-  Args:
-    index: int of any shape.
-    seed: of the split.
-    fractions: of train (0), validation (1) and test (2); they sum to 1.
-
-  Raises:
-    UserError: fractions that are no partition.
-  """
-  edges = _edges(fractions)
-  u = unit(hash64(_STREAM_SPLIT, seed, index))
-  return ((u >= edges[0]).astype(np.int8) + (u >= edges[1])).astype(np.int8)
-
-
-def split_number(split: str) -> int:
-  """Number of a split's name, in 0 .. 2. Raises UserError, naming the known ones."""
-  if split not in SPLITS:
-    raise UserError(f'Unknown split {split!r}; known: {", ".join(SPLITS)}.')
-  return SPLITS.index(split)
-
-
-def draw_transitions(
-    space: FactorSpace, numbers: np.ndarray, *, seed: int, split: str, split_seed: int,
-    fractions: tuple[float, ...], targets: int = 1,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Random transitions: example n is a pure function of its global number, however it is batched.
-
-  Actions are levelled: the first target's action is uniform over all A, then x is uniform over
-  the images from which it leads to an image of the same split. Further targets are other valid
-  actions of the same x in random order; an x with fewer than T of them (near the border of the
-  grid, or with neighbours in other splits) repeats its own, so that x keeps its distribution.
+class Transitions(abc.ABC):
+  """Transitions of a split.
 
   Args:
-    space: the factor grid.
-    numbers: [n] int64, global example numbers.
-    seed: of the draw. split: 'train' | 'validation' | 'test'. split_seed, fractions: see split_of.
-    targets: T, per x.
-
-  Returns:
-    (source [n] int64, target [n, T] int64, action [n, T] int32).
-
-  Raises:
-    UserError: an action has no transition inside the split, or `targets` is not positive.
+    images: of the dataset. split: its name, for messages.
+    imbalance: of the sources that are drawn, or None.
+    levelled: actions are drawn equally often; otherwise in proportion to their transitions, so
+      that a factor with more values moves more often.
   """
-  wanted = split_number(split)
-  if targets < 1:
-    raise UserError(f'targets is {targets}; it must be at least 1.')
-  numbers = np.asarray(numbers, np.int64)
-  inside = lambda index: split_of(index, seed=split_seed, fractions=fractions) == wanted
-  action = below(hash64(_STREAM_ACTION, seed, numbers), space.num_actions)
-  source = _draw_sources(space, numbers, action, seed, split, inside, fractions[wanted])
-  if targets == 1:
-    return source, space.step(source, action)[0][:, None], action[:, None].astype(np.int32)
-  every = np.arange(space.num_actions)
-  target, valid = space.step(source[:, None], every)                         # [n, A]
-  valid &= inside(target)
+
+  def __init__(self, images: Images, split: str, imbalance: Imbalance | None, levelled: bool):
+    self._images, self._split = images, split
+    self._imbalance, self._levelled = imbalance, levelled
+    self._num_actions = images.space.num_actions
+
+  @abc.abstractmethod
+  def pool(self, action: int) -> tuple[np.ndarray, np.ndarray]:
+    """All transitions of an action: (source [m] int64, target [m] int64)."""
+
+  @abc.abstractmethod
+  def draw(self, numbers: np.ndarray, *, seed: int, targets: int = 1
+           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Random transitions, T for each source, in the proportions of the constructor.
+
+    Further targets are other valid actions of the same x in random order; an x with fewer than T
+    of them repeats its own, so that x keeps its distribution.
+
+    Args:
+      numbers: [n] int64, global example numbers. seed: of the draw. targets: T.
+
+    Returns:
+      (source [n] int64, target [n, T] int64, action [n, T] int32).
+
+    Raises:
+      UserError: an action has no transition, or `targets` is not positive.
+    """
+
+  @functools.cached_property
+  def counts(self) -> np.ndarray:
+    """Number of transitions of each action: int64 [A]."""
+    return np.asarray([self.pool(action)[0].size for action in range(self._num_actions)])
+
+  def check(self) -> None:
+    """Raises UserError if there is an action without any transition."""
+    for action in range(self._num_actions):
+      if not self._has(action):
+        raise self._none(action)
+
+  def choose(self, *, examples: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A seeded share of the transitions for evaluation: each at most once, actions levelled.
+
+    Args:
+      examples: n, size of the share; 0, or more than there are: every transition.
+      seed: of the share.
+
+    Returns:
+      (source [n] int64, target [n] int64, action [n] int32), in a seeded random order.
+
+    Raises:
+      UserError: the split has no transition, or `examples` is negative.
+    """
+    if examples < 0:
+      raise UserError(f'examples is {examples}; it must be positive, or 0 for the whole split.')
+    pools = [self.pool(action) for action in range(self._num_actions)]
+    self.counts = np.asarray([source.size for source, _ in pools])
+    if not self.counts.sum():
+      raise UserError(f'The {self._split} split holds no transition; raise its share in '
+                      'dataset.fractions, or widen dataset.held_out.')
+    quotas = _level(self.counts, examples or int(self.counts.sum()))
+    kept, ranks = [], []
+    for action, (pool, quota) in enumerate(zip(pools, quotas)):
+      rank = hash64(_STREAM_SHARE, seed, action, pool[0])
+      row = np.argpartition(rank, quota)[:quota] if quota < rank.size else slice(None)
+      kept.append(np.stack(pool)[:, row])
+      ranks.append(rank[row])
+    order = np.argsort(np.concatenate(ranks), kind='stable')
+    source, target = np.concatenate(kept, axis=1)[:, order]
+    action = np.repeat(np.arange(self._num_actions), quotas)[order]
+    return source, target, action.astype(np.int32)
+
+  def _has(self, action: int) -> bool:
+    return bool(self.counts[action])
+
+  def _none(self, action: int) -> UserError:
+    name = self._images.space.action_names[action]
+    return UserError(f'No transition {name!r} lies inside the {self._split} split; raise its '
+                     'share in dataset.fractions, or change dataset.held_out.')
+
+
+class AllTransitions(Transitions):
+  """Every transition of a split; drawn by rejection, without a list of them."""
+
+  def __init__(self, near: Grid | Population, *args):
+    super().__init__(*args)
+    self._near = near
+    probes = below(hash64(0, np.arange(_PROBES)), self._images.num_images)
+    self._share = max(near.inside(probes).mean(), 1e-3)
+    self._lists: dict[int | None, tuple[np.ndarray, np.ndarray, Picker]] = {}
+
+  @functools.cached_property
+  def members(self) -> np.ndarray:
+    """Images of the split: [m] int64."""
+    return np.flatnonzero(self._near.inside(np.arange(self._images.num_images)))
+
+  def step(self, index: np.ndarray, action: np.ndarray, *salt) -> tuple[np.ndarray, np.ndarray]:
+    """Where actions lead inside the split; see `cvq.data.neighbours`."""
+    return self._near.step(index, action, *salt)
+
+  def pool(self, action: int) -> tuple[np.ndarray, np.ndarray]:
+    target, valid = self._near.step(self.members, action, _STREAM_PARTNER)
+    return self.members[valid], target[valid]
+
+  def draw(self, numbers, *, seed, targets=1):
+    check_targets(targets)
+    numbers = np.asarray(numbers, np.int64)
+    source, action = self._first(numbers, seed)
+    salt = (_STREAM_PARTNER, seed, numbers)
+    if targets == 1:
+      target, _ = self._near.step(source, action, *salt)
+      return source, target[:, None], action[:, None].astype(np.int32)
+    every = np.arange(self._num_actions)
+    target, valid = self._near.step(
+        source[:, None], every, *salt[:-1], numbers[:, None])                # [n, A]
+    chosen = further(valid, action, numbers, seed, targets)
+    return source, np.take_along_axis(target, chosen, axis=-1), chosen.astype(np.int32)
+
+  def _first(self, numbers, seed) -> tuple[np.ndarray, np.ndarray]:
+    """x and action of each example: the first of its candidates that is a transition."""
+    source = np.full(numbers.shape, -1, np.int64)
+    action = below(hash64(STREAM_ACTION, seed, numbers), self._num_actions)
+    pending = np.arange(numbers.size)
+    block = int(np.clip(3 / self._share**2, 8, 256))           # most x are found in the first
+    for start in range(0, _CANDIDATES, block):
+      if not pending.size:
+        return source, action
+      words = numbers[pending, None], np.arange(start, start + block)
+      tried = action[pending, None] if self._levelled else below(
+          hash64(STREAM_ACTION, seed, *words), self._num_actions)
+      candidate = self._candidates(seed, words, tried)
+      valid = self._near.step(candidate, tried, 0)[1]                        # [pending, block]
+      found, first = valid.any(-1), valid.argmax(-1)
+      done = pending[found]
+      source[done] = candidate[found, first[found]]
+      action[done] = np.broadcast_to(tried, candidate.shape)[found, first[found]]
+      pending = pending[~found]
+    # Rare: small grids or splits, steep weights. All sources are listed and one is picked.
+    for a in np.unique(action[pending]) if self._levelled else [None] * bool(pending.size):
+      mine = pending[action[pending] == a] if self._levelled else pending
+      sources, actions, pick = self._listed(a)
+      row = pick(hash64(STREAM_SOURCE, seed, numbers[mine], -1))
+      source[mine], action[mine] = sources[row], actions[row]
+    return source, action
+
+  def _candidates(self, seed, words, action) -> np.ndarray:
+    if self._imbalance is None:
+      return below(hash64(STREAM_SOURCE, seed, *words), self._images.num_images)
+    return self._imbalance.draw(
+        STREAM_SOURCE, seed, *words, action=action if self._levelled else None)
+
+  def _listed(self, action: int | None) -> tuple[np.ndarray, np.ndarray, Picker]:
+    """Sources of an action, or of each action in turn, with the action of each."""
+    if action not in self._lists:
+      which = range(self._num_actions) if action is None else [int(action)]
+      pools = [self.pool(a)[0] for a in which]
+      sources = np.concatenate(pools)
+      if not sources.size:
+        raise self._none(which[0])
+      self._lists[action] = (sources, np.repeat(which, [pool.size for pool in pools]),
+                             Picker(sources, self._imbalance))
+    return self._lists[action]
+
+  def _has(self, action: int) -> bool:
+    probes = below(hash64(1, np.arange(_PROBES)), self._images.num_images)
+    return bool(self._near.step(probes, action, 0)[1].any() or self.pool(action)[0].size)
+
+
+class Picker:
+  """Picks positions in a list of sources, equally often or by their weights."""
+
+  def __init__(self, sources: np.ndarray, imbalance: Imbalance | None):
+    self._size, self._cumulative = sources.size, None
+    if imbalance is not None and sources.size:
+      total = np.cumsum(imbalance.of(sources))
+      self._cumulative = total / total[-1]
+
+  def __call__(self, bits: np.ndarray) -> np.ndarray:
+    """Positions from hashes: [n] uint64 -> [n] int64."""
+    if self._cumulative is None:
+      return below(bits, self._size)
+    return np.searchsorted(self._cumulative, unit(bits), side='right')
+
+
+def further(valid: np.ndarray, action: np.ndarray, numbers: np.ndarray, seed: int, targets: int
+             ) -> np.ndarray:
+  """T actions of each source, the drawn one first: [n, T]. valid: [n, A]. action: [n]."""
+  every = np.arange(valid.shape[1])
   key = unit(hash64(_STREAM_FURTHER, seed, numbers[:, None], every))
   key = np.where(every == action[:, None], -1., np.where(valid, key, 2.))    # drawn one leads
   order = np.argsort(key, axis=-1, kind='stable')
   position = np.arange(targets) % valid.sum(-1, keepdims=True)               # [n, T]
-  chosen = np.take_along_axis(order, position, axis=-1)
-  return source, np.take_along_axis(target, chosen, axis=-1), chosen.astype(np.int32)
+  return np.take_along_axis(order, position, axis=-1)
 
 
-def count_transitions(
-    space: FactorSpace, *, split: str, split_seed: int, fractions: tuple[float, ...]
-) -> np.ndarray:
-  """Number of transitions of a split for each action: int64 [A]."""
-  members = _members(space, split, split_seed, fractions)
-  return np.asarray([_sources(space, members, action).size
-                     for action in range(space.num_actions)])
-
-
-def choose_transitions(
-    space: FactorSpace, *, examples: int, seed: int, split: str, split_seed: int,
-    fractions: tuple[float, ...],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """A seeded share of a split's transitions for evaluation: each at most once, actions levelled.
-
-  Args:
-    space: the factor grid.
-    examples: n, size of the share; 0, or more than there are: every transition of the split.
-    seed: of the share. split: its name. split_seed, fractions: see split_of.
-
-  Returns:
-    (source [n] int64, target [n] int64, action [n] int32), in a seeded random order.
-
-  Raises:
-    UserError: the split has no transition, or `examples` is negative.
-  """
-  if examples < 0:
-    raise UserError(f'examples is {examples}; it must be positive, or 0 for the whole split.')
-  members = _members(space, split, split_seed, fractions)
-  pools = [_sources(space, members, action) for action in range(space.num_actions)]
-  available = np.asarray([pool.size for pool in pools])
-  if not available.sum():
-    raise UserError(f'The {split} split (fractions {tuple(fractions)}) holds no transition; '
-                    'raise its fraction.')
-  quotas = _level(available, examples or int(available.sum()))
-  source, ranks = [], []
-  for action, (pool, quota) in enumerate(zip(pools, quotas)):
-    rank = hash64(_STREAM_SHARE, seed, action, pool)
-    if quota < pool.size:
-      kept = np.argpartition(rank, quota)[:quota]
-      pool, rank = pool[kept], rank[kept]
-    source.append(pool)
-    ranks.append(rank)
-  order = np.argsort(np.concatenate(ranks), kind='stable')
-  source = np.concatenate(source)[order]
-  action = np.repeat(np.arange(space.num_actions), quotas)[order]
-  return source, space.step(source, action)[0], action.astype(np.int32)
-
-
-def _edges(fractions: tuple[float, ...]) -> np.ndarray:
-  values = np.asarray(fractions, np.float64)
-  if values.shape != (3,) or (values < 0).any() or abs(values.sum() - 1) > 1e-6:
-    raise UserError(f'dataset.fractions is {tuple(fractions)}; it needs three shares (train, '
-                    'validation, test), none negative, that sum to 1.')
-  return np.cumsum(values)[:2]
-
-
-def _draw_sources(space, numbers, action, seed, split, inside, fraction) -> np.ndarray:
-  """x of each example: the first of its stream of candidates that is valid for its action."""
-  source = np.full(numbers.shape, -1, np.int64)
-  pending = np.arange(numbers.size)
-  block = int(np.clip(3 / max(fraction, 1e-6)**2, 8, 256))    # most x are found in the first
-  for start in range(0, _ROUNDS * block, block):
-    if not pending.size:
-      return source
-    nth = np.arange(start, start + block)
-    candidate = below(hash64(_STREAM_SOURCE, seed, numbers[pending, None], nth), space.num_images)
-    target, valid = space.step(candidate, action[pending, None])
-    valid &= inside(candidate) & inside(target)                              # [pending, block]
-    found = valid.any(-1)
-    source[pending[found]] = candidate[found, valid[found].argmax(-1)]
-    pending = pending[~found]
-  # Rare: small grids or splits. All sources of the action are listed and one is chosen.
-  members = np.flatnonzero(inside(np.arange(space.num_images)))
-  for a in np.unique(action[pending]):
-    pool = members[_stays(space, members, a, inside)]
-    if not pool.size:
-      raise UserError(f'No transition {space.action_names[a]!r} lies inside the {split} split; '
-                      'raise its share in dataset.fractions.')
-    mine = pending[action[pending] == a]
-    source[mine] = pool[below(hash64(_STREAM_SOURCE, seed, numbers[mine], -1), pool.size)]
-  return source
-
-
-def _stays(space, members, action, inside) -> np.ndarray:
-  target, valid = space.step(members, action)
-  return valid & inside(target)
-
-
-def _members(space, split, split_seed, fractions) -> tuple[np.ndarray, np.ndarray]:
-  """Images of a split, [m] int64, and membership of all images, bool."""
-  member = split_of(np.arange(space.num_images), seed=split_seed, fractions=fractions)
-  member = member == split_number(split)
-  return np.flatnonzero(member), member
-
-
-def _sources(space, members, action) -> np.ndarray:
-  """Images of a split from which an action leads to an image of the same split."""
-  index, member = members
-  return index[_stays(space, index, action, lambda target: member[target])]
+def check_targets(targets: int) -> None:
+  if targets < 1:
+    raise UserError(f'targets is {targets}; it must be at least 1.')
 
 
 def _level(available: np.ndarray, total: int) -> np.ndarray:

@@ -12,6 +12,8 @@ def headline(evaluation: dict) -> str:
   """
   rows = [('', 'model', 'to compare with')]
   rows += _retrieval(evaluation['retrieval']) + _images(evaluation) + _codes(evaluation['codes'])
+  if 'imbalanced' in evaluation:
+    rows += _imbalanced(evaluation['imbalanced'])
   return '\n'.join([_what_was_run(evaluation), *_table(rows)])
 
 
@@ -23,12 +25,13 @@ def _what_was_run(evaluation: dict) -> str:
 
 
 def _retrieval(r: dict) -> list[tuple[str, str, str]]:
-  num_factors = len(r['per_factor'])
-  rows = [
-      ('retrieval of the action', _share(r['directed']),
-       f'chance {_share(r["chance"])}, majority {_share(r["majority_directed"])}'),
-      ('retrieval of the factor', _share(r['factor']),
-       f'chance {_share(1 / num_factors)}, majority {_share(r["majority_factor"])}')]
+  chance = {'directed': r['chance'], 'factor': 1 / len(r['per_factor'])}
+  rows = []
+  for what, kind in (('action', 'directed'), ('factor', 'factor')):
+    natural = r.get(f'natural_majority_{kind}')
+    rows.append((f'retrieval of the {what}', _share(r[kind]),
+                 f'chance {_share(chance[kind])}, majority {_share(r[f"majority_{kind}"])}'
+                 + (f' (not levelled: {_share(natural)})' if natural is not None else '')))
   if r.get('invisible_pairs') and r.get('directed_visible') is not None:
     rows.append(('  visible pairs only', _share(r['directed_visible']),
                  f'factor {_share(r["factor_visible"])}; pixel-identical pairs left out: '
@@ -42,6 +45,15 @@ def _retrieval(r: dict) -> list[tuple[str, str, str]]:
   if error is not None:
     rows.append(('  calibration error', _share(error), 'calibrated 0'))
   return rows
+
+
+def _imbalanced(evaluation: dict) -> list[tuple[str, str, str]]:
+  r, i = evaluation['retrieval'], evaluation['intervention']
+  return [('drawn as in training: action', _share(r['directed']),
+           f'majority {_share(r["majority_directed"])}'),
+          ('  factor', _share(r['factor']), f'majority {_share(r["majority_factor"])}'),
+          ('  image after an action, MSE', _error(i['mse']),
+           f'copying x {_error(i["copy_mse"])}')]
 
 
 def _images(evaluation: dict) -> list[tuple[str, str, str]]:

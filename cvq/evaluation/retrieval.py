@@ -75,6 +75,23 @@ def score_retrieval(
   }
 
 
+def natural_majority(counts: np.ndarray) -> dict:
+  """Shares of the most frequent action and factor among all transitions, as the data has them.
+
+  A factor with more values has more transitions: a judge that only knows this, and always names
+  the most frequent one, is right that often where actions are not levelled.
+
+  Args:
+    counts: [A] transitions of each action; action f is factor f by +1, F + f by -1.
+
+  Returns:
+    {'natural_majority_directed', 'natural_majority_factor'}.
+  """
+  counts = np.asarray(counts, np.float64)
+  return {'natural_majority_directed': float(counts.max() / counts.sum()),
+          'natural_majority_factor': float(counts.reshape(2, -1).sum(0).max() / counts.sum())}
+
+
 def credit(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
   """Expected accuracy [n] of the highest score, ties broken at random.
 

@@ -4,15 +4,15 @@ import random
 import sys
 
 import chex
-from ml_collections import ConfigDict
 
 from benchmarks import pipeline as benchmark
+from configs import common
 from cvq.data import datasets, pipeline
 
 
 def test_plain_loop_gives_the_same_kind_of_batch(tmp_path):
-  config = ConfigDict({'name': 'dsprites', 'source': 'rendered', 'data_dir': str(tmp_path),
-                       'split_seed': 0, 'fractions': (.70, .15, .15)})
+  config = common.base().dataset
+  config.update(name='dsprites', source='rendered', data_dir=str(tmp_path))
   dataset = datasets.load_dataset(config)
   plain = benchmark.plain_batch(dataset, config, 8, 4, random.Random(0))
   batch = next(pipeline.train_iterator(dataset, config, batch_size=8, targets=4, seed=0))

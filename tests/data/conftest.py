@@ -4,6 +4,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
+from configs import common
 from cvq.data.datasets import Dataset
 from cvq.data.factors import Factor, FactorSpace
 from cvq.data.images import ArrayImages
@@ -11,8 +12,9 @@ from cvq.data.images import ArrayImages
 
 @pytest.fixture(name='dataset_config')
 def fixture_dataset_config(tmp_path) -> ConfigDict:
-  return ConfigDict({'name': 'dsprites', 'source': 'rendered', 'data_dir': str(tmp_path),
-                     'split_seed': 0, 'fractions': (.70, .15, .15)})
+  config = common.base().dataset
+  config.update(name='dsprites', source='rendered', data_dir=str(tmp_path))
+  return config
 
 
 @pytest.fixture(name='space', scope='session')

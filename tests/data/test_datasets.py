@@ -166,7 +166,8 @@ def test_adding_a_dataset_takes_one_module(dataset_config, dataset, tmp_path, mo
   (tmp_path / 'toy_grid.py').write_text('SOURCES = {"made": lambda data_dir, options: None}\n')
   monkeypatch.setattr(builders, '__path__', [*builders.__path__, str(tmp_path)])
   assert {'dsprites', 'toy_grid'} <= set(datasets.names())
-  importlib.import_module('cvq.data.builders.toy_grid').SOURCES['made'] = lambda data_dir, options: dataset.images
+  toy_grid = importlib.import_module('cvq.data.builders.toy_grid')
+  toy_grid.SOURCES['made'] = lambda data_dir, options: dataset.images
   dataset_config.update(name='toy_grid', source='made')
   loaded = datasets.load_dataset(dataset_config)
   assert loaded.name == 'toy_grid' and loaded.space is dataset.space

@@ -6,7 +6,7 @@ import chex
 import numpy as np
 import pytest
 
-from cvq.data import pipeline, transitions
+from cvq.data import pipeline, splits
 from cvq.errors import UserError
 
 ARGS = {'batch_size': 12, 'targets': 2, 'seed': 5}
@@ -26,7 +26,7 @@ def test_training_batch_holds_images_and_actions_only(dataset, dataset_config):
       np.uint8, np.uint8, np.int32)
 
 
-@pytest.mark.parametrize('split', transitions.SPLITS)
+@pytest.mark.parametrize('split', splits.SPLITS)
 def test_action_is_what_happened_between_the_images(dataset, dataset_config, split):
   space = dataset.space
   for batch in take(pipeline.train_iterator(dataset, dataset_config, split=split, **ARGS), 5):
@@ -36,8 +36,8 @@ def test_action_is_what_happened_between_the_images(dataset, dataset_config, spl
     assert valid.all()
     chex.assert_trees_all_equal(y, target)
     for index in (x, y):
-      member = transitions.split_of(index, seed=0, fractions=dataset_config.fractions)
-      assert (member == transitions.SPLITS.index(split)).all()
+      member = splits.split_of(index, seed=0, fractions=dataset_config.fractions)
+      assert (member == splits.SPLITS.index(split)).all()
 
 
 def test_a_batch_is_a_function_of_seed_and_step(dataset, dataset_config):
@@ -119,8 +119,7 @@ def test_batch_size_does_not_change_the_examples(dataset, dataset_config, batch_
 
 def test_whole_split_is_evaluated_once(dataset, dataset_config):
   batches = evaluate(dataset, dataset_config, split='test', examples=0)
-  count = transitions.count_transitions(
-      dataset.space, split='test', split_seed=0, fractions=dataset_config.fractions).sum()
+  count = pipeline.open_transitions(dataset.images, dataset_config, 'test').counts.sum()
   rows = {(*map(int, x), int(a)) for batch in batches for x, a, m in zip(
       batch['x_factors'], batch['action'][:, 0], batch['mask']) if m}
   assert len(rows) == sum(int(batch['mask'].sum()) for batch in batches) == count

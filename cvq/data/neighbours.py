@@ -1,0 +1,75 @@
+"""The image that an action leads to, among those of a split."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import numpy as np
+
+from cvq.data.hashing import below, hash64
+from cvq.data.images import Images
+
+Inside = Callable[[np.ndarray], np.ndarray]
+
+
+class Grid:
+  """One image for each combination of factors: neighbours by index arithmetic, nothing stored.
+
+  Args:
+    images: of a full grid. inside: which of them both ends must belong to, [...] int -> bool.
+  """
+
+  def __init__(self, images: Images, inside: Inside):
+    self._space, self.inside = images.space, inside
+
+  def step(self, index: np.ndarray, action: np.ndarray, *salt: int | np.ndarray
+           ) -> tuple[np.ndarray, np.ndarray]:
+    """Where actions lead: (target int64, valid bool), valid if both ends are inside the split.
+
+    Args:
+      index, action: int, any two shapes that broadcast. salt: unused; there is one neighbour.
+    """
+    del salt
+    target, valid = self._space.step(index, action)
+    return target, valid & self.inside(index) & self.inside(target)
+
+
+class Population:
+  """Images that are a sample of the combinations: any image of the next combination may follow.
+
+  So both ends of a transition differ in one factor by one step as far as the factors tell, and
+  in everything that they do not tell: in CelebA, they are different people.
+
+  Args:
+    images: with `combination`. inside: as for `Grid`.
+  """
+
+  def __init__(self, images: Images, inside: Inside):
+    self._space, self._combination = images.space, images.combination
+    self._member = inside(np.arange(images.num_images))
+    members = np.flatnonzero(self._member)
+    combination = images.combination[members]
+    self._order = members[np.argsort(combination, kind='stable')]
+    self._keys, self._start, self._count = np.unique(
+        np.sort(combination), return_index=True, return_counts=True)
+
+  def inside(self, index: np.ndarray) -> np.ndarray:
+    """Which images both ends may belong to: bool in the shape of `index`."""
+    return self._member[index]
+
+  def step(self, index: np.ndarray, action: np.ndarray, *salt: int | np.ndarray
+           ) -> tuple[np.ndarray, np.ndarray]:
+    """One of the images where actions lead, chosen by the salt. See `Grid.step`."""
+    target, valid = self._space.step(self._combination[index], action)
+    if not self._keys.size:
+      return np.zeros_like(target), np.zeros_like(valid)
+    place = np.minimum(np.searchsorted(self._keys, target), self._keys.size - 1)
+    valid = valid & self.inside(index) & (self._keys[place] == target)
+    nth = below(hash64(*salt, index, action), self._count[place])
+    return np.where(valid, self._order[self._start[place] + nth], index), valid
+
+
+def neighbours(images: Images, inside: Inside = lambda index: np.ones(np.shape(index), bool)
+               ) -> Grid | Population:
+  """The neighbours that fit the images; by default among all of them."""
+  return (Grid if images.combination is None else Population)(images, inside)
