@@ -57,7 +57,7 @@ class ComposedImages(Images):
 def _coloured(share: np.ndarray, palette: np.ndarray) -> tuple[slice, np.ndarray]:
   """A layer in all hues. share: [G, H, W]. Returns (rows, uint8 [G * hues, rows, W, 3])."""
   used = np.flatnonzero(share.any((0, 2)))
-  rows = slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
+  rows = slice(used[0], used[-1] + 1)
   share = share[:, rows]
   table = np.empty((len(share), len(palette), *share.shape[1:], 3), np.uint8)
   for hue, colour in enumerate(palette):
