@@ -29,7 +29,10 @@ class PublishedFile:
   name: str
 
   def check_obtainable(self, data_dir: pathlib.Path) -> None:
-    """Raises UserError within 10 s if the file is not there and can't be had."""
+    """Raises UserError within 10 s if the file is not there and can't be had, or can't be read."""
+    if self.name.endswith(('.h5', '.hdf5')) and importlib.util.find_spec('h5py') is None:
+      raise UserError('dataset.source=tfds reads an hdf5 file: install h5py (pip install h5py), '
+                      'or use --config.dataset.source=rendered')
     if not (data_dir / self.name).exists():
       problem = prepare.unreachable(self.url)
       if problem:
@@ -52,13 +55,6 @@ class PublishedFile:
         f'Put {self.url} there as {self.name},\n'
         'or name its folder by --config.dataset.data_dir=FOLDER, and repeat the command; to do '
         'without it: --config.dataset.source=rendered')
-
-
-def check_h5py() -> None:
-  """Raises UserError if hdf5 files can't be read. Only published files need it."""
-  if importlib.util.find_spec('h5py') is None:
-    raise UserError('dataset.source=tfds reads an hdf5 file: install h5py (pip install h5py), '
-                    'or use --config.dataset.source=rendered')
 
 
 def png(image: np.ndarray) -> bytes:

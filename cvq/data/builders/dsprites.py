@@ -88,11 +88,6 @@ class DspritesPublished(tfds_dsprites.Builder, skip_registration=True):
       raise prepare.damaged(pathlib.Path(filepath), error) from error
 
 
-def _check_obtainable(data_dir: pathlib.Path) -> None:
-  published.check_h5py()
-  FILE.check_obtainable(data_dir)
-
-
 def open_rendered(data_dir: pathlib.Path, options: Any = None) -> Images:
   """Rendered dSprites, prepared in about a second. Raises UserError if damaged or unwritable."""
   del options
@@ -120,7 +115,7 @@ def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
   del options
   folder = prepare.folder_of(DspritesPublished, data_dir)
   source = prepare.open_source(
-      DspritesPublished, data_dir, before=lambda: _check_obtainable(data_dir), raw=True)
+      DspritesPublished, data_dir, before=lambda: FILE.check_obtainable(data_dir), raw=True)
   table = records.load_table(SPACE, source, LABELS, folder, data_dir / 'tables')
   return records.RecordImages(SPACE, source, table, folder, gain=255)
 

@@ -90,11 +90,6 @@ class Shapes3dPublished(tfds_shapes3d.Builder, skip_registration=True):
       raise prepare.damaged(pathlib.Path(filepath), error) from error
 
 
-def _check_obtainable(data_dir: pathlib.Path) -> None:
-  published.check_h5py()
-  FILE.check_obtainable(data_dir)
-
-
 def open_rendered(data_dir: pathlib.Path, options: Any = None) -> Images:
   """Rendered Shapes3D, prepared in seconds. Raises UserError if damaged or unwritable."""
   del options
@@ -122,7 +117,7 @@ def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
   del options
   folder = prepare.folder_of(Shapes3dPublished, data_dir)
   source = prepare.open_source(
-      Shapes3dPublished, data_dir, before=lambda: _check_obtainable(data_dir), raw=True)
+      Shapes3dPublished, data_dir, before=lambda: FILE.check_obtainable(data_dir), raw=True)
   table = records.load_table(SPACE, source, LABELS, folder, data_dir / 'tables')
   return records.RecordImages(SPACE, source, table, folder)
 

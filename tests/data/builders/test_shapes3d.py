@@ -27,6 +27,11 @@ def fixture_config(dataset_config):
   return dataset_config
 
 
+@pytest.fixture(name='geometries', scope='module')
+def fixture_geometries():
+  return render.render_geometries()
+
+
 @pytest.fixture(name='rendered', scope='module')
 def fixture_rendered(tmp_path_factory):
   """A prepared data directory and its images."""
@@ -46,10 +51,10 @@ def test_space(rendered):
   assert rendered[1].image_shape == (64, 64, 3)
 
 
-def test_images_are_coloured_geometries_in_the_published_order(rendered):
+def test_images_are_coloured_geometries_in_the_published_order(rendered, geometries):
   """Index: floor hue slowest, orientation fastest."""
   images = rendered[1]
-  shares, constant = render.render_geometries()
+  shares, constant = geometries
   factors = np.random.default_rng(0).integers(0, images.space.sizes, (60, 6))
   index = [((((floor * 10 + wall) * 10 + thing) * 8 + scale) * 4 + shape) * 15 + turn
            for floor, wall, thing, scale, shape, turn in factors.tolist()]
@@ -61,9 +66,9 @@ def test_images_are_coloured_geometries_in_the_published_order(rendered):
     np.testing.assert_allclose(image, expected, atol=1.51)            # three roundings
 
 
-def test_a_hue_changes_its_layer_only(rendered):
+def test_a_hue_changes_its_layer_only(rendered, geometries):
   images = rendered[1]
-  shares, _ = render.render_geometries()
+  shares = geometries[0]
   for layer in range(3):
     factors = np.tile([2, 5, 8, 4, 1, 3], (10, 1))
     factors[:, layer] = np.arange(10)
@@ -119,12 +124,10 @@ def test_damaged_rendered_data_are_named(rendered, config):
   assert str(folder) in str(error.value)
 
 
-def test_missing_geometries_are_noticed(config, monkeypatch):
-  parts = render.render_geometries()
-  with monkeypatch.context() as patch:
-    patch.setattr(render, 'render_geometries', lambda: tuple(part[1:] for part in parts))
-    with pytest.raises(UserError, match='420 records are not the 480 geometries'):
-      datasets.load_dataset(config)
+def test_missing_geometries_are_noticed(config, geometries, monkeypatch):
+  monkeypatch.setattr(render, 'render_geometries', lambda: [part[1:] for part in geometries])
+  with pytest.raises(UserError, match='420 records are not the 480 geometries'):
+    datasets.load_dataset(config)
 
 
 def write_hdf5(path: pathlib.Path, index=INDEX) -> np.ndarray:
