@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import pathlib
 from typing import Any, Iterator
 
 import numpy as np
-from PIL import Image
 import tensorflow_datasets as tfds
 from tensorflow_datasets.datasets.dsprites import dsprites_dataset_builder as tfds_dsprites
 
-from cvq.data import prepare, records
+from cvq.data import prepare, published, records
 from cvq.data.factors import Factor, FactorSpace
 from cvq.data.images import Images, SpriteImages
 from cvq.data.render import dsprites as render
-from cvq.errors import UserError
 
 SPACE = FactorSpace((
     Factor('shape', len(render.SHAPES)),
@@ -51,8 +47,9 @@ class DspritesRendered(tfds.core.GeneratorBasedBuilder):
       yield number, {'number': number, 'bits': bits}
 
 
-URL, = tfds_dsprites.Builder.url_infos                # TFDS knows its checksum
-FILE = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5'
+URL, = tfds_dsprites.Builder.url_infos
+FILE = published.PublishedFile(
+    'dSprites', URL, 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5')
 LABELS = ('label_shape', 'label_scale', 'label_orientation', 'label_x_position',
           'label_y_position')
 _VALUES = tuple(label.replace('label', 'value') for label in LABELS)
@@ -63,20 +60,14 @@ class DspritesPublished(tfds_dsprites.Builder, skip_registration=True):
   """The published set, in the schema of TFDS, prepared without TensorFlow.
 
   The builder of TFDS encodes its PNGs with TensorFlow and holds all images in memory; this one
-  encodes with Pillow, block by block. Takes FILE from the data directory if it lies there.
+  encodes with Pillow, block by block. Takes the file from the data directory if it lies there.
   """
 
   name = 'dsprites'
   url_infos = tfds_dsprites.Builder.url_infos          # size and checksum of the download
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-    local = pathlib.Path(self.data_dir_root) / FILE
-    if local.exists():
-      return {'train': self._generate_examples(local)}
-    try:
-      path = dl_manager.download(URL)
-    except Exception as error:
-      raise _no_download(local.parent, f'Download failed ({error})') from error
+    path = FILE.locate(pathlib.Path(self.data_dir_root), dl_manager)
     return {'train': self._generate_examples(path)}
 
   def _generate_examples(self, filepath: Any) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -91,36 +82,10 @@ class DspritesPublished(tfds_dsprites.Builder, skip_registration=True):
           classes, values = (latents[name][block, 1:] for name in ('classes', 'values'))
           for number, image in enumerate(images[block]):
             yield start + number, {
-                'image': _png(image), **dict(zip(LABELS, classes[number])),
+                'image': published.png(image), **dict(zip(LABELS, classes[number])),
                 **dict(zip(_VALUES, values[number]))}
     except (OSError, KeyError) as error:
       raise prepare.damaged(pathlib.Path(filepath), error) from error
-
-
-def _png(image: np.ndarray) -> bytes:
-  file = io.BytesIO()
-  Image.fromarray(image).save(file, format='png')
-  return file.getvalue()
-
-
-def _no_download(data_dir: pathlib.Path, reason: str) -> UserError:
-  reason = ' '.join(reason.split())[:200]
-  return UserError(
-      f'dSprites is not in {data_dir}: {reason}\n'
-      f'Put {URL} there as {FILE},\n'
-      'or name its folder by --config.dataset.data_dir=FOLDER, and repeat the command; to do '
-      'without it: --config.dataset.source=rendered')
-
-
-def _check_obtainable(data_dir: pathlib.Path) -> None:
-  """Raises UserError if the published file can't be read, or can't be had."""
-  if importlib.util.find_spec('h5py') is None:
-    raise UserError('dataset.source=tfds reads an hdf5 file: install h5py (pip install h5py), '
-                    'or use --config.dataset.source=rendered')
-  if not (data_dir / FILE).exists():
-    problem = prepare.unreachable(URL)
-    if problem:
-      raise _no_download(data_dir, problem)
 
 
 def open_rendered(data_dir: pathlib.Path, options: Any = None) -> Images:
@@ -150,7 +115,7 @@ def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
   del options
   folder = prepare.folder_of(DspritesPublished, data_dir)
   source = prepare.open_source(
-      DspritesPublished, data_dir, before=lambda: _check_obtainable(data_dir), raw=True)
+      DspritesPublished, data_dir, before=lambda: FILE.check_obtainable(data_dir), raw=True)
   table = records.load_table(SPACE, source, LABELS, folder, data_dir / 'tables')
   return records.RecordImages(SPACE, source, table, folder, gain=255)
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 import tensorflow_datasets as tfds
 
-from cvq.data import datasets, prepare, records
+from cvq.data import datasets, prepare, published, records
 from cvq.data.builders import dsprites
 from cvq.data.factors import Factor, FactorSpace
 from cvq.errors import UserError
@@ -51,7 +51,7 @@ def fixture_config(dataset_config):
 def fixture_template(tmp_path_factory):
   """A prepared data directory, to be copied: (folder, images)."""
   folder = tmp_path_factory.mktemp('published')
-  images = write_hdf5(folder / dsprites.FILE)
+  images = write_hdf5(folder / dsprites.FILE.name)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(dsprites, 'SPACE', SPACE)
     dsprites.open_published(folder)
@@ -127,7 +127,7 @@ def assert_helps(error: pytest.ExceptionInfo, *words: str):
 def test_no_network_says_what_to_do(config):
   with pytest.raises(UserError, match='github.com cannot be reached') as error:
     datasets.load_dataset(config)
-  assert_helps(error, config.data_dir, dsprites.FILE, 'https://github.com/deepmind',
+  assert_helps(error, config.data_dir, dsprites.FILE.name, 'https://github.com/deepmind',
                '--config.dataset.data_dir', '--config.dataset.source=rendered', 'repeat')
   assert not any(pathlib.Path(config.data_dir).iterdir())
 
@@ -159,18 +159,18 @@ def test_failing_download_says_what_to_do(config, monkeypatch):
   monkeypatch.setattr(tfds.download.DownloadManager, 'download', fails)
   with pytest.raises(UserError, match='reset by peer') as error:
     datasets.load_dataset(config)
-  assert_helps(error, dsprites.FILE, '--config.dataset.source=rendered')
+  assert_helps(error, dsprites.FILE.name, '--config.dataset.source=rendered')
 
 
 def test_h5py_missing(config, monkeypatch):
-  monkeypatch.setattr(dsprites.importlib.util, 'find_spec', lambda name: None)
+  monkeypatch.setattr(published.importlib.util, 'find_spec', lambda name: None)
   with pytest.raises(UserError, match='pip install h5py'):
     datasets.load_dataset(config)
 
 
 @pytest.mark.parametrize('content', [b'', b'not hdf5' * 1000])
 def test_damaged_hdf5_file_is_named(config, content):
-  path = pathlib.Path(config.data_dir) / dsprites.FILE
+  path = pathlib.Path(config.data_dir) / dsprites.FILE.name
   path.write_bytes(content)
   with pytest.raises(UserError, match='damaged') as error:
     datasets.load_dataset(config)
@@ -183,14 +183,14 @@ def test_damaged_hdf5_file_is_named(config, content):
     (np.where(INDEX == 5, 6, INDEX), "no record for .*'posX': 1, 'posY': 2"),
 ])
 def test_records_that_are_not_the_grid(config, index, message):
-  write_hdf5(pathlib.Path(config.data_dir) / dsprites.FILE, index)
+  write_hdf5(pathlib.Path(config.data_dir) / dsprites.FILE.name, index)
   with pytest.raises(UserError, match=message) as error:
     datasets.load_dataset(config)
   assert_helps(error, str(folder_of(config)))
 
 
 def test_label_out_of_range(config, monkeypatch):
-  write_hdf5(pathlib.Path(config.data_dir) / dsprites.FILE)
+  write_hdf5(pathlib.Path(config.data_dir) / dsprites.FILE.name)
   monkeypatch.setattr(dsprites, 'SPACE', FactorSpace(
       (*SPACE.factors[:-2], Factor('posX', 9), Factor('posY', 1))))
   with pytest.raises(UserError, match='label 1 is out of range|label 2 is out of range'):
@@ -198,8 +198,8 @@ def test_label_out_of_range(config, monkeypatch):
 
 
 def test_grey_pixels(config, monkeypatch):
-  monkeypatch.setattr(dsprites, '_png', lambda image, png=dsprites._png: png(image * 7))
-  write_hdf5(pathlib.Path(config.data_dir) / dsprites.FILE)
+  monkeypatch.setattr(published, 'png', lambda image, png=published.png: png(image * 7))
+  write_hdf5(pathlib.Path(config.data_dir) / dsprites.FILE.name)
   with pytest.raises(UserError, match='pixel of value 7, more than 1'):
     datasets.load_dataset(config)
 
