@@ -54,10 +54,10 @@ class SheetsConfig(tfds.core.BuilderConfig):
   """
   files: tuple[tuple[pathlib.Path, bytes], ...] = dataclasses.field(default=(), repr=False)
 
-  def sheets(self) -> Iterator[np.ndarray]:
-    """Pixels of each sheet, uint8 [1344, 832, 4]. Raises UserError for one that is no sheet."""
+  def check(self) -> None:
+    """Raises UserError for a file that is no sheet."""
     for path, content in self.files:
-      yield _pixels(path, content)
+      _pixels(path, content)
 
 
 class Sprites(tfds.core.GeneratorBasedBuilder):
@@ -81,8 +81,9 @@ class Sprites(tfds.core.GeneratorBasedBuilder):
     return {'train': self._generate_examples()}
 
   def _generate_examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
-    for (layer, value), sheet in zip(SHEETS, self.builder_config.sheets()):
-      yield f'{layer}{value}', {'layer': layer, 'value': value, 'cells': render.cut(sheet)}
+    for (layer, value), file in zip(SHEETS, self.builder_config.files):
+      yield f'{layer}{value}', {
+          'layer': layer, 'value': value, 'cells': render.cut(_pixels(*file))}
 
 
 class ComposedImages(Images):
@@ -111,8 +112,7 @@ def open_composed(data_dir: pathlib.Path, options: Any) -> Images:
   """
   config = _read_sheets(options.sheets) if options.sheets else _prepared_set(data_dir)
   folder = prepare.folder_of(Sprites, data_dir, config)
-  source = prepare.open_source(Sprites, data_dir, config=config,
-                               before=lambda: [None for _ in config.sheets()])
+  source = prepare.open_source(Sprites, data_dir, config=config, before=config.check)
   with prepare.reading(folder):
     records = source.__getitems__(list(range(len(source))))
     found = {(render.LAYERS[record['layer']], int(record['value'])): record['cells']
@@ -152,10 +152,10 @@ def _read_sheets(sheets: str) -> SheetsConfig:
   return SheetsConfig(name=digest.hexdigest()[:16], files=tuple(files))
 
 
-def _natural(path: pathlib.Path) -> list[tuple[int, str]]:
+def _natural(path: pathlib.Path) -> tuple[list[tuple[int, str]], str]:
   """Key that sorts 9.png before 10.png."""
-  return [(int(number or 0), text)
-          for number, text in re.findall(r'(\d+)|(\D+)', path.name.lower())]
+  parts = re.findall(r'(\d+)|(\D+)', path.name.lower())
+  return [(int(number or 0), text) for number, text in parts], path.name
 
 
 def _pixels(path: pathlib.Path, content: bytes) -> np.ndarray:

@@ -64,15 +64,13 @@ class _Stencil:
 
   def __init__(self, cells: np.ndarray):
     covers, colours = _colours(cells)
-    rows, columns = (np.flatnonzero(covers.any(axis)) for axis in ((0, 1, 3), (0, 1, 2)))
-    self._rows = slice(rows.min(initial=CELL), rows.max(initial=-1) + 1)
-    columns = slice(columns.min(initial=CELL), columns.max(initial=-1) + 1)
+    self._rows, columns = _span(covers.any((0, 1, 3))), _span(covers.any((0, 1, 2)))
     self._columns = slice(3 * columns.start, 3 * columns.stop)
     # For each cell: bits of what is below that stay, and bits that are added.
-    stay = np.where(covers[..., None], np.uint8(0), np.uint8(255))
-    stay = np.broadcast_to(stay, colours.shape)
+    stay = np.broadcast_to(np.where(covers, np.uint8(0), np.uint8(255))[..., None], colours.shape)
     table = np.stack([part[:, :, self._rows, columns] for part in (stay, colours)], axis=2)
-    self.table = table.reshape(cells.shape[0] * POSES, 2, table.shape[3], -1)
+    values, poses, _, height, width, _ = table.shape
+    self.table = table.reshape(values * poses, 2, height, 3 * width)
 
   def apply(self, images: np.ndarray, number: np.ndarray) -> None:
     """Draws cells over images, in place. images: [n, 64, 3 * 64] uint8. number: [n] int."""
@@ -86,3 +84,9 @@ def _colours(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Where cells cover, bool [v, p, 64, 64], and their colours there, else 0: [v, p, 64, 64, 3]."""
   covers = cells[..., 3] > OPAQUE
   return covers, cells[..., :3] * covers[..., None]
+
+
+def _span(used: np.ndarray) -> slice:
+  """From the first true element to the last."""
+  places = np.flatnonzero(used)
+  return slice(places[0], places[-1] + 1) if places.size else slice(0, 0)
