@@ -83,9 +83,15 @@ def count_transitions(
     space: FactorSpace, *, split: str, split_seed: int, fractions: tuple[float, ...]
 ) -> np.ndarray:
   """Number of transitions of a split for each action: int64 [A]."""
-  members = _members(space, split, split_seed, fractions)
-  return np.asarray([_sources(space, members, action).size
-                     for action in range(space.num_actions)])
+  member = _members(space, split, split_seed, fractions)[1].reshape(space.sizes)
+  counts = []
+  for axis, factor in enumerate(space.factors):
+    values = np.moveaxis(member, axis, 0)
+    count = np.count_nonzero(values[:-1] & values[1:])
+    if factor.kind == 'cyclic' and factor.size > 1:
+      count += np.count_nonzero(values[-1] & values[0])
+    counts.append(count)
+  return np.asarray(2 * counts)                        # -1 leads back over the same pairs
 
 
 def choose_transitions(
