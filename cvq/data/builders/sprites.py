@@ -1,7 +1,7 @@
 """Sprites (LPC): characters composed as they are read, from a folder of sprite sheets.
 
-The folder that `config.dataset.sheets` names holds the sheets of its artists, which are licensed
-CC-BY-SA 3.0 and GPL 3.0 and no part of this project. Each set of sheets is prepared once, by itself.
+The folder that `config.dataset.sheets` names holds the sheets; they are licensed CC-BY-SA 3.0 and
+GPL 3.0 by their artists, and no part of this project. Every set of sheets is prepared by itself.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def open_composed(data_dir: pathlib.Path, options: Any) -> Images:
     records = source.__getitems__(list(range(len(source))))
     found = {(render.LAYERS[record['layer']], int(record['value'])): record['cells']
              for record in records}
-    if len(records) != len(SHEETS) or set(found) != set(SHEETS):
+    if set(found) != set(SHEETS):
       raise ValueError(f'{len(records)} records are not the {len(SHEETS)} sheets')
   return ComposedImages({layer: np.stack([found[layer, value] for value in range(SIZES[layer])])
                          for layer in render.LAYERS})

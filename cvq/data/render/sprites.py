@@ -48,7 +48,7 @@ class Composer:
     return self._bodies.nbytes + sum(stencil.table.nbytes for stencil in self._stencils)
 
   def compose(self, values: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Images. values: [6, n] int, of each of LAYERS. pose: [n] int. Returns uint8 [n, 64, 64, 3]."""
+    """Images, uint8 [n, 64, 64, 3]. values: [6, n] int, of each of LAYERS. pose: [n] int."""
     number = values * POSES + pose                     # [6, n]
     images = np.empty((pose.size, CELL, 3 * CELL), np.uint8)
     for start in range(0, pose.size, _BLOCK):

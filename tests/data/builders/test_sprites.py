@@ -1,4 +1,4 @@
-"""Tests of Sprites, with sheets made here; with real ones where CVQ_SPRITE_SHEETS names them."""
+"""Tests of cvq.data.builders.sprites, with sheets made here."""
 
 from concurrent import futures
 import hashlib
@@ -313,36 +313,3 @@ def test_paper_schedule_is_that_of_this_space():
   np.testing.assert_allclose(config.train.mode_weights, (images, pairs, pairs))
   assert config.pretrain.steps == 20 * int(images / 64)
   assert config.train.steps == 100 * int((images + 2 * pairs) / 16)
-
-
-@pytest.fixture(name='real')
-def fixture_real(tmp_path):
-  sheets = os.environ.get('CVQ_SPRITE_SHEETS')
-  if not sheets:
-    pytest.skip('CVQ_SPRITE_SHEETS names no folder of real sheets')
-  return datasets.load_dataset(options(ROOT / sheets, tmp_path))
-
-
-def test_real_sheets_show_characters(real):
-  """Bodies stand upright in the middle, and left is the mirror of right in outline."""
-  factors = np.tile([0, 0, 0, 0, 0, 0, 2, 0, 0], (3, 1))
-  factors[:, 7] = range(3)
-  left, front, right = real.images.read(real.space.to_index(factors)).any(-1)
-  for outline in (left, front, right):
-    rows, columns = np.nonzero(outline)
-    assert np.ptp(rows) > 40 and 27 < columns.mean() < 36
-  overlap = lambda a, b: (a & b).sum() / (a | b).sum()
-  assert overlap(left[:, 1:], right[:, :0:-1]) > .85 > overlap(left[:, 1:], front[:, 1:])
-
-
-def test_real_eyes_are_sometimes_hidden(real):
-  """About 9 % of the steps in eyes change nothing; all others change something nearly always."""
-  space = real.space
-  index = np.random.default_rng(0).integers(0, space.num_images, 20_000)
-  shares = {}
-  for action, name in enumerate(space.names):
-    target, valid = space.step(index, action)
-    same = (real.images.read(index[valid]) == real.images.read(target[valid])).all((1, 2, 3))
-    shares[name] = float(same.mean())
-  print(shares)
-  assert .07 < shares['eyes'] < .11
