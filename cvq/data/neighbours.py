@@ -34,6 +34,19 @@ class Grid:
     return target, valid & self.inside(index) & self.inside(target)
 
 
+  def counts(self) -> np.ndarray:
+    """Number of valid transitions of each action: int64 [A]."""
+    member = self.inside(np.arange(self._space.num_images)).reshape(self._space.sizes)
+    counts = []
+    for axis, factor in enumerate(self._space.factors):
+      values = np.moveaxis(member, axis, 0)
+      count = np.count_nonzero(values[:-1] & values[1:])
+      if factor.kind == 'cyclic' and factor.size > 1:
+        count += np.count_nonzero(values[-1] & values[0])
+      counts.append(count)
+    return np.asarray(2 * counts)                      # -1 leads back over the same pairs
+
+
 class Population:
   """Images that are a sample of the combinations: any image of the next combination may follow.
 
@@ -67,6 +80,13 @@ class Population:
     valid = valid & self.inside(index) & (self._keys[place] == target)
     nth = below(hash64(*salt, index, action), self._count[place])
     return np.where(valid, self._order[self._start[place] + nth], index), valid
+
+
+  def counts(self) -> np.ndarray:
+    """Number of images that each action has a valid transition from: int64 [A]."""
+    members = np.flatnonzero(self._member)
+    return np.asarray([np.count_nonzero(self.step(members, action)[1])
+                       for action in range(self._space.num_actions)])
 
 
 def neighbours(images: Images, inside: Inside = lambda index: np.ones(np.shape(index), bool)

@@ -17,13 +17,17 @@ from cvq.errors import UserError
 FORMAT = 'array_record'
 
 
-def folder_of(builder_class: type, data_dir: pathlib.Path) -> pathlib.Path:
-  """Folder of a builder's prepared data: DATA_DIR/name/version."""
-  return data_dir / builder_class.name / str(builder_class.VERSION)
+def folder_of(
+    builder_class: type, data_dir: pathlib.Path, config: tfds.core.BuilderConfig | None = None,
+) -> pathlib.Path:
+  """Folder of a builder's prepared data: DATA_DIR/name[/config]/version."""
+  parts = (builder_class.name, *([config.name] if config else ()), str(builder_class.VERSION))
+  return data_dir.joinpath(*parts)
 
 
 def open_source(
-    builder_class: type, data_dir: pathlib.Path, *, before: Callable[[], None] | None = None,
+    builder_class: type, data_dir: pathlib.Path, *,
+    config: tfds.core.BuilderConfig | None = None, before: Callable[[], None] | None = None,
     raw: bool = False,
 ) -> Sequence[Any]:
   """Records of a builder's 'train' split, prepared first if they are not there yet.
@@ -34,25 +38,27 @@ def open_source(
   Args:
     builder_class: of the TFDS builder.
     data_dir: root of the prepared data.
+    config: of the builder, where one class makes several sets.
     before: called before a preparation; raises UserError where that can't succeed.
     raw: records stay bytes (serialised tf.train.Example).
 
   Raises:
     UserError: the folder can't be written, or what it holds is damaged.
   """
-  folder = folder_of(builder_class, data_dir)
+  folder = folder_of(builder_class, data_dir, config)
   method = tfds.decode.DeserializeMethod
   if not folder.exists():
     if before:
       before()
-    _prepare(builder_class, data_dir)
+    _prepare(builder_class, data_dir, config)
   elif not any(folder.glob(f'*.{FORMAT}*')) and any(folder.glob('*.tfrecord*')):
     raise UserError(
         f'{folder} holds tfrecord files, which cannot be read at random.\n'
         f'Convert them, where TensorFlow is installed: tfds convert_format --root_data_dir={folder}'
         f' --out_file_format={FORMAT}\nOr choose another folder: --config.dataset.data_dir=FOLDER')
   with reading(folder):
-    return builder_class(data_dir=data_dir, file_format=FORMAT).as_data_source(
+    builder = builder_class(data_dir=data_dir, config=config, file_format=FORMAT)
+    return builder.as_data_source(
         'train', deserialize_method=method.RAW_BYTES if raw else method.DESERIALIZE_AND_DECODE)
 
 
@@ -96,12 +102,14 @@ def unreachable(url: str, *, seconds: float = 8.) -> str | None:
   return problem and f'{urllib.parse.urlsplit(url).hostname} cannot be reached ({problem}).'
 
 
-def _prepare(builder_class: type, data_dir: pathlib.Path) -> None:
-  folder = folder_of(builder_class, data_dir)
+def _prepare(
+    builder_class: type, data_dir: pathlib.Path, config: tfds.core.BuilderConfig | None
+) -> None:
+  folder = folder_of(builder_class, data_dir, config)
   try:
     data_dir.mkdir(parents=True, exist_ok=True)
     print(f'Preparing {builder_class.name} in {folder} (only this once).', flush=True)
-    builder = builder_class(data_dir=data_dir, file_format=FORMAT)
+    builder = builder_class(data_dir=data_dir, config=config, file_format=FORMAT)
     with contextlib.redirect_stdout(io.StringIO()):    # TFDS speaks of a download of unknown size
       builder.download_and_prepare(
           download_config=tfds.download.DownloadConfig(try_download_gcs=False))

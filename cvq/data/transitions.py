@@ -125,9 +125,9 @@ class AllTransitions(Transitions):
     """Images of the split: [m] int64."""
     return np.flatnonzero(self._near.inside(np.arange(self._images.num_images)))
 
-  def step(self, index: np.ndarray, action: np.ndarray, *salt) -> tuple[np.ndarray, np.ndarray]:
-    """Where actions lead inside the split; see `cvq.data.neighbours`."""
-    return self._near.step(index, action, *salt)
+  @functools.cached_property
+  def counts(self) -> np.ndarray:
+    return self._near.counts()
 
   def pool(self, action: int) -> tuple[np.ndarray, np.ndarray]:
     target, valid = self._near.step(self.members, action, _STREAM_PARTNER)

@@ -1,0 +1,43 @@
+r"""Sprites (LPC): 7 x 7 x 10 x 5 x 3 x 7 characters in 90 poses, 64 x 64 x 3; 18 actions.
+
+  python -m cvq.main --config=configs/sprites.py --config.dataset.sheets=FOLDER
+
+FOLDER holds the sprite sheets, body/ bottomwear/ topwear/ hair/ eyes/ shoes/, for instance those of
+github.com/YingzhenLi/Sprites (CC-BY-SA 3.0 / GPL 3.0). Once prepared, they need not be named again.
+
+Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed`):
+  (none)   the default model: patch-local codes, tied embeddings, explicit mask and graph.
+  smoke    the same at a small size, to see everything once.
+  paper    Gendron et al. 2023: convolutional MCQ-VAE, then the CT layer on frozen codes.
+
+  --config=configs/sprites.py:smoke
+  --config=configs/sprites.py:paper,batch=8
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = '') -> ConfigDict:
+  """The experiment of a preset. Raises UserError for an unknown preset or shorthand."""
+  config, preset = common.base(), common.parse(arg, presets=('smoke', 'paper'))
+  config.name = 'sprites'
+  config.preset = preset.name
+  config.dataset.name = 'sprites'
+  config.dataset.source = 'composed'
+  config.dataset.sheets = ''        # folder of the sprite sheets; empty: those prepared before
+  config.model.decoder.bias = 0.    # in colour
+  if preset.name == 'smoke':
+    common.smoke(config)
+  elif preset.name == 'paper':
+    common.paper(config)
+    # Images of the training split against transitions: 44 factor steps, both directions, up to
+    # 1,000 pairs each of which 70 % are for training.
+    config.train.mode_weights = (3_241_350., 61_600., 61_600.)
+    config.pretrain.decay_every = 3_241_350 // 64
+    config.pretrain.steps = 20 * config.pretrain.decay_every
+    config.train.decay_every = (3_241_350 + 2 * 61_600) // 16
+    config.train.steps = 100 * config.train.decay_every
+  common.override(config, preset)
+  return config
