@@ -73,11 +73,15 @@ class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):
     del dl_manager                                     # it cannot go on with half a download
     data_dir = pathlib.Path(self.data_dir_root)
     paths = [_obtain(self, file, data_dir) for file in self.files]
-    total = self.num_images()
-    examples = iter(tqdm.tqdm(self.generate(*paths), self.name, total, unit='images'))
     # The shards are written one after the other, so each takes what comes next.
-    shard = functools.partial(itertools.islice, examples, _SHARD)
-    return {'train': [shard] * -(-total // _SHARD)}
+    shard = functools.partial(itertools.islice, self._examples(paths), _SHARD)
+    return {'train': [shard] * -(-self.num_images() // _SHARD)}
+
+  def _examples(self, paths: list[pathlib.Path]) -> Iterator[Example]:
+    with tqdm.tqdm(total=self.num_images(), desc=self.name, unit='images') as progress:
+      for example in self.generate(*paths):
+        yield example
+        progress.update()
 
   @abc.abstractmethod
   def num_images(self) -> int:
@@ -126,9 +130,9 @@ def reading(path: pathlib.Path) -> Iterator[None]:
                     'Move or delete it and repeat the command; it is downloaded again.') from error
 
 
-def shrink(image: Image.Image, box: tuple[int, int, int, int] | None = None) -> Image.Image:
-  """An image, or a box of it, at SIDE x SIDE, antialiased: Lanczos, as disentanglement_lib does."""
-  return image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box)
+def shrink(image: Image.Image) -> Image.Image:
+  """An image at SIDE x SIDE, antialiased by a Lanczos filter, as in disentanglement_lib."""
+  return image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def png(image: Image.Image) -> bytes:

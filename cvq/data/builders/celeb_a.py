@@ -60,9 +60,9 @@ class CelebA64(published.Builder):
         image = Image.open(io.BytesIO(file.read(f'img_align_celeba/{_name(number)}')))
         if image.size != _SIZE:
           raise ValueError(f'{_name(number)} has size {image.size}, not {_SIZE}')
-        values = number, int(parts[number]), int(bits[number])
-        yield number, {'image': published.png(published.shrink(image.convert('RGB'), _SQUARE)),
-                       **dict(zip(self.labels, values))}
+        square = image.convert('RGB').crop(_SQUARE)
+        yield number, {'image': published.png(published.shrink(square)), 'number': number,
+                       'partition': int(parts[number]), 'attributes': int(bits[number])}
 
 
 def _name(number: int) -> str:

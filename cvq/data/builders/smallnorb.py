@@ -49,11 +49,13 @@ class Smallnorb64(published.Builder):
 
   def generate(self, *paths: pathlib.Path) -> Iterator[published.Example]:
     halves = paths[:3], paths[3:]
-    factors = np.concatenate([_factors(cat, info) for cat, _, info in halves])
+    factors = np.empty((0, SPACE.num_factors), np.int32)
+    for cat, _, info in halves:
+      factors = np.concatenate([factors, _factors(cat, info)])
+      with published.reading(info):
+        if len(np.unique(factors, axis=0)) != len(factors):
+          raise ValueError('two images have the same labels')
     index = SPACE.to_index(factors)
-    with published.reading(paths[2]):
-      if np.unique(index).size != index.size:
-        raise ValueError('two images have the same labels')
     images = itertools.chain.from_iterable(
         _rows(dat, (SPACE.num_images // 2, *_PIXELS), np.uint8) for _, dat, _ in halves)
     for number, values, pair in zip(index.tolist(), factors.tolist(), images, strict=True):
