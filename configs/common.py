@@ -223,3 +223,18 @@ def paper(config: ConfigDict) -> None:
   t.clip = 0.
   config.log.every = 100
   config.log.evaluate_every = config.log.picture_every = config.checkpoint.every = 5000
+
+
+def paper_lengths(config: ConfigDict, images: int, transitions: int) -> None:
+  """Weights of the modes, and lengths of the stages, of the preset paper.
+
+  Args:
+    config: to be changed. images: of the training split. transitions: of training, as the paper
+      samples them: up to 1,000 pairs a factor step and direction, 70 % of them for training.
+  """
+  p, t = config.pretrain, config.train
+  t.mode_weights = (float(images), float(transitions), float(transitions))
+  p.decay_every = images // p.batch_size
+  p.steps = 20 * p.decay_every
+  t.decay_every = (images + 2 * transitions) // t.batch_size
+  t.steps = 100 * t.decay_every

@@ -35,8 +35,9 @@ class Cars3d(published.Builder):
   RELEASE_NOTES = {'1.0.0': 'Resized with a Lanczos filter.'}
   title = 'Cars3D'
   files = (published.File(
-      'nips2015-analogy-data.tar.gz', 'http://www.scottreed.info/files/nips2015-analogy-data.tar.gz',
-      'md5:4e866a7919c1beedf53964e6f7a23686'),)
+      name='nips2015-analogy-data.tar.gz',
+      url='http://www.scottreed.info/files/nips2015-analogy-data.tar.gz',
+      digest='md5:4e866a7919c1beedf53964e6f7a23686'),)
   labels = SPACE.names
   channels = 3
 

@@ -47,7 +47,6 @@ def damage(path: pathlib.Path, match: str):
 
 
 def test_the_published_grid():
-  """index = ((((((color * 6 + shape) * 2 + size) * 3 + height) * 3 + background) * 40 + h) * 40 + v"""
   assert PUBLISHED.sizes == (6, 6, 2, 3, 3, 40, 40) and PUBLISHED.num_images == 1_036_800
   assert PUBLISHED.to_index([1, 2, 1, 2, 1, 30, 3]) == (
       172_800 + 2 * 28_800 + 14_400 + 2 * 4_800 + 1_600 + 30 * 40 + 3)
