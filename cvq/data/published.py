@@ -24,8 +24,8 @@ from cvq.data.images import Images
 from cvq.errors import UserError
 
 SIDE = 64                      # of the stored images
-_SHARD = 2**15                 # images of a file of records; held in memory, encoded, as it is made
-_CHUNK = 2**20                 # bytes downloaded or hashed at once
+_SHARD = 2**14                 # images of a file of records; held in memory, encoded, as it is made
+_CHUNK = 2**20                 # bytes downloaded at once
 
 Example = tuple[int, dict[str, Any]]
 
@@ -37,12 +37,12 @@ class File:
   Attributes:
     name: that it has in the data directory.
     url: address.
-    digest: 'ALGORITHM:HEX' with an algorithm of hashlib. What is downloaded is held against it; a
-      file that the user put there is judged by its content.
+    digest: 'ALGORITHM:HEX' with an algorithm of hashlib, where one is known. A download is held
+      against it; a file that the user put there is judged by its content alone.
   """
   name: str
   url: str
-  digest: str
+  digest: str = ''
 
 
 class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):
@@ -152,12 +152,13 @@ def _obtain(builder: Any, file: File, data_dir: pathlib.Path) -> pathlib.Path:
     _download(file, partial)
   except requests.RequestException as error:
     raise _unobtainable(builder, data_dir, f'the download failed ({error}); the same command '
-                        f'goes on with it') from error
-  digest = _digest(partial, file.digest.partition(':')[0])
-  if digest != file.digest:
-    partial.unlink()
-    raise _unobtainable(builder, data_dir, f'the download of {file.name} has the checksum '
-                        f'{digest}, not {file.digest}, and was deleted')
+                        'goes on with it') from error
+  if file.digest:
+    digest = _digest(partial, file.digest.partition(':')[0])
+    if digest != file.digest:
+      partial.unlink()
+      raise _unobtainable(builder, data_dir, f'the download of {file.name} has the checksum '
+                          f'{digest}, not {file.digest}, and was deleted')
   return partial.replace(path)
 
 

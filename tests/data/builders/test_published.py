@@ -141,6 +141,13 @@ def test_download(tmp_path, server, algorithm):
   assert not list(tmp_path.glob('*.partial')) and server.asked == [None]
 
 
+@pytest.mark.parametrize('partial', [b'', CONTENT[:1000], CONTENT])
+def test_download_without_a_known_checksum(tmp_path, server, partial):
+  (tmp_path / 'some.bin.partial').write_bytes(partial)
+  check(builder_of(published.File('some.bin', server.url)), tmp_path)
+  assert (tmp_path / 'some.bin').read_bytes() == CONTENT
+
+
 def test_only_what_is_missing_is_downloaded(tmp_path, server):
   builder = builder_of(*(published.File(name, server.url, digest('md5')) for name in 'abc'))
   (tmp_path / 'b').write_bytes(CONTENT)
