@@ -153,12 +153,11 @@ def _obtain(builder: Any, file: File, data_dir: pathlib.Path) -> pathlib.Path:
   except requests.RequestException as error:
     raise _unobtainable(builder, data_dir, f'the download failed ({error}); the same command '
                         'goes on with it') from error
-  if file.digest:
-    digest = _digest(partial, file.digest.partition(':')[0])
-    if digest != file.digest:
-      partial.unlink()
-      raise _unobtainable(builder, data_dir, f'the download of {file.name} has the checksum '
-                          f'{digest}, not {file.digest}, and was deleted')
+  if file.digest and _digest(partial, file.digest.partition(':')[0]) != file.digest:
+    size = partial.stat().st_size
+    partial.unlink()
+    raise _unobtainable(builder, data_dir, f'what came for {file.name} ({size:,} bytes) does not '
+                        f'have the checksum {file.digest} and was deleted')
   return partial.replace(path)
 
 

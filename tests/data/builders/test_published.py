@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -184,9 +185,9 @@ def test_wrong_checksum(tmp_path, builder, partial):
   """What an earlier attempt left is of another file: it is deleted, and the next try works."""
   (tmp_path / 'some.bin.partial').write_bytes(partial)
   if partial:
-    with pytest.raises(UserError, match=f'has the checksum sha256:.*, not {digest("sha256")}, and '
-                       'was deleted') as error:
+    with pytest.raises(UserError, match='what came for some.bin .* bytes. does not have') as error:
       open_(builder, tmp_path)
+    assert digest('sha256') in str(error.value)
     archives.assert_helps(error, str(tmp_path), *archives.COMMON)
     archives.assert_nothing_prepared(tmp_path)
   check(builder, tmp_path)
@@ -247,17 +248,48 @@ def test_damage_that_shows_late(tmp_path, server, monkeypatch):
 
 
 _CHILD = """
-import pathlib, sys, threading
+import os, pathlib, resource, signal, sys, threading
 from tests.data.builders import test_published as test
 server = test.Server()
 threading.Thread(target=server.serve_forever, daemon=True).start()
+test.published._SHARD = 10
+{prelude}
 file = test.published.File('some.bin', server.url, test.digest('md5'))
-test.check(test.builder_of(file), pathlib.Path(sys.argv[1]))
+try:
+  test.check(test.builder_of(file), pathlib.Path(sys.argv[1]))
+except test.UserError as error:
+  print('UserError', error)
 sys.exit('tensorflow' in sys.modules)
+"""
+_DIES = """
+png = test.published.png
+def dies(image, count=[0]):
+  count[0] += 1
+  if count[0] == 25:
+    os.kill(os.getpid(), signal.SIGKILL)
+  return png(image)
+test.published.png = dies
 """
 
 
-def test_preparing_and_reading_need_no_tensorflow(tmp_path):
-  child = subprocess.run([sys.executable, '-c', _CHILD, str(tmp_path)], check=False,
-                         capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[3])
+def run_child(data_dir: pathlib.Path, prelude: str = '') -> subprocess.CompletedProcess:
+  return subprocess.run(
+      [sys.executable, '-c', _CHILD.format(prelude=prelude), str(data_dir)], check=False,
+      capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[3])
+
+
+def test_killed_preparation_is_repeated(tmp_path):
+  """By one that needs no TensorFlow, neither to prepare nor to read."""
+  assert run_child(tmp_path, _DIES).returncode == -signal.SIGKILL
+  assert any((tmp_path / 'small').iterdir())           # something was begun,
+  assert not (tmp_path / 'small/1.0.0').exists()       # and is not taken for prepared data
+  child = run_child(tmp_path)
   assert child.returncode == 0, child.stderr
+  assert not child.stdout.startswith('UserError')
+
+
+def test_limit_on_the_size_of_files(tmp_path):
+  """Stands in for a disk that is full while array_record writes."""
+  child = run_child(tmp_path, 'resource.setrlimit(resource.RLIMIT_FSIZE, (6_000,) * 2)')
+  assert 'UserError' in child.stdout and 'cannot be written' in child.stdout
+  archives.assert_nothing_prepared(tmp_path, ['some.bin'])
