@@ -73,9 +73,11 @@ class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):
     del dl_manager                                     # it cannot go on with half a download
     data_dir = pathlib.Path(self.data_dir_root)
     paths = [_obtain(self, file, data_dir) for file in self.files]
-    # The shards are written one after the other, so each takes what comes next.
-    shard = functools.partial(itertools.islice, self._examples(paths), _SHARD)
-    return {'train': [shard] * -(-self.num_images() // _SHARD)}
+    examples = self._examples(paths)
+    # The shards are written one after the other, so each takes what comes next; the last goes on
+    # to the end, beyond the last image, where checksums are compared.
+    full = functools.partial(itertools.islice, examples, _SHARD)
+    return {'train': [full] * ((self.num_images() - 1) // _SHARD) + [lambda: examples]}
 
   def _examples(self, paths: list[pathlib.Path]) -> Iterator[Example]:
     with tqdm.tqdm(total=self.num_images(), desc=self.name, unit='images') as progress:

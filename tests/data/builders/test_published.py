@@ -93,7 +93,7 @@ def digest(algorithm: str) -> str:
   return f'{algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}'
 
 
-def builder_of(*files: published.File, fails: bool = False) -> type[published.Builder]:
+def builder_of(*files: published.File, fails_at: int | None = None) -> type[published.Builder]:
   class Small(published.Builder, skip_registration=True):
     """Images that show their index, in an order of their own."""
     VERSION = tfds.core.Version('1.0.0')
@@ -108,9 +108,11 @@ def builder_of(*files: published.File, fails: bool = False) -> type[published.Bu
       with published.reading(paths[0]):
         if any(path.read_bytes() != CONTENT for path in paths):
           raise ValueError('other content')
-        for index in INDEX[::-1].tolist():
-          if fails and index == 20:
+        for index in range(34, -2, -1):
+          if index == fails_at:
             raise ValueError('bad image')
+          if index < 0:
+            return
           image = Image.fromarray(np.full((96, 128), index, np.uint8))
           yield index, {'image': published.png(published.shrink(image)),
                         **dict(zip(self.labels, SPACE.to_factors(index).tolist()))}
@@ -236,13 +238,15 @@ def test_full_disk_while_preparing(tmp_path, builder):
       lambda data_dir: open_(builder, data_dir), tmp_path, ['some.bin'])
 
 
-def test_damage_that_shows_late(tmp_path, server, monkeypatch):
-  """Shards that were written before it do not stay."""
-  monkeypatch.setattr(published, '_SHARD', 4)
+@pytest.mark.parametrize('shard', [4, 7])
+@pytest.mark.parametrize('fails_at', [20, 0, -1])
+def test_damage_that_shows_late(tmp_path, server, monkeypatch, shard, fails_at):
+  """Even after the last image. Shards that were written before it do not stay."""
+  monkeypatch.setattr(published, '_SHARD', shard)
   file = published.File('some.bin', server.url, digest('md5'))
   (tmp_path / 'some.bin').write_bytes(CONTENT)
   archives.assert_damage_is_named(
-      lambda data_dir: open_(builder_of(file, fails=True), data_dir), tmp_path,
+      lambda data_dir: open_(builder_of(file, fails_at=fails_at), data_dir), tmp_path,
       tmp_path / 'some.bin', 'bad image', ['some.bin'])
   check(builder_of(file), tmp_path)
 
