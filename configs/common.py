@@ -4,7 +4,7 @@ A dataset's file (configs/dsprites.py) starts from `base()` and changes what it 
 changes more. The defaults below are the default model: patch-local codes, tied embeddings.
 """
 
-from typing import NamedTuple
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -47,7 +47,7 @@ def base() -> ConfigDict:
   e.patch = 8
   e.widths = (256, 128, 64)         # conv: mirror of the encoder's
   e.residual_blocks = 6
-  e.bias = -2.                      # of the pixel logits at the start: most pixels are dark
+  e.bias = 0.                       # of the pixel logits at the start
   m.quantizer = q = ConfigDict()
   q.codebooks = 4                   # K
   q.codes = 128                     # N
@@ -130,40 +130,57 @@ def base() -> ConfigDict:
   return c
 
 
-class Preset(NamedTuple):
-  """A parsed argument of get_config: the preset's name and the shorthands after it."""
-  name: str
-  fields: dict[str, int]
-
-
+PRESETS = ('smoke', 'paper')
 _SHORTHANDS = {'batch': 'train.batch_size', 'steps': 'train.steps', 'seed': 'seed'}
 
 
-def parse(arg: str, presets: tuple[str, ...]) -> Preset:
-  """'paper,batch=8' -> Preset('paper', {'batch': 8}). Raises UserError, naming what is known."""
+def experiment(arg: str, name: str, source: str, *, images: int, transitions: int,
+               fields: dict[str, Any] | None = None) -> ConfigDict:
+  """A preset on a dataset.
+
+  Args:
+    arg: of get_config: a preset and shorthands, as in 'paper,batch=8'.
+    name, source: of the dataset.
+    images, transitions: of the training split, as the paper samples them: up to 1,000 pairs for
+      each factor step and direction, 70 % of them for training.
+    fields: of the default model that suit the dataset better, by their dotted names; a preset may
+      change them again.
+
+  Raises:
+    UserError: an unknown preset or shorthand.
+  """
+  config = base()
+  config.preset, shorthands = _parse(arg)
+  config.name = config.dataset.name = name
+  config.dataset.source = source
+  config.update_from_flattened_dict(fields or {})
+  if config.preset == 'smoke':
+    _smoke(config)
+  elif config.preset == 'paper':
+    _paper(config, images, transitions)
+  config.update_from_flattened_dict(shorthands)
+  return config
+
+
+def _parse(arg: str) -> tuple[str, dict[str, int]]:
+  """'paper,batch=8' -> ('paper', {'train.batch_size': 8}). Raises UserError."""
   name, fields = '', {}
   for part in filter(None, arg.split(',')):
     key, equals, value = part.partition('=')
     if not equals:
-      if key not in presets:
-        raise UserError(f'Unknown preset {key!r}.\nPresets: (none), {", ".join(presets)}; '
+      if key not in PRESETS:
+        raise UserError(f'Unknown preset {key!r}.\nPresets: (none), {", ".join(PRESETS)}; '
                         'for example --config=configs/dsprites.py:smoke')
       name = key
     elif key not in _SHORTHANDS or not value.isdecimal():
       raise UserError(f'Unknown shorthand {part!r}.\nShorthands, each a whole number: '
                       f'{", ".join(_SHORTHANDS)}; everything else by --config.FIELD=VALUE')
     else:
-      fields[key] = int(value)
-  return Preset(name, fields)
+      fields[_SHORTHANDS[key]] = int(value)
+  return name, fields
 
 
-def override(config: ConfigDict, preset: Preset) -> None:
-  """Sets the fields that the shorthands name."""
-  config.update_from_flattened_dict(
-      {_SHORTHANDS[key]: value for key, value in preset.fields.items()})
-
-
-def smoke(config: ConfigDict) -> None:
+def _smoke(config: ConfigDict) -> None:
   """Everything once, in about a minute on two CPU cores; learns little."""
   config.model.encoder.width = 64
   config.model.decoder.width = config.model.decoder.inner = 32
@@ -179,7 +196,7 @@ def smoke(config: ConfigDict) -> None:
   config.log.evaluate_every = config.log.picture_every = config.checkpoint.every = 100
 
 
-def paper(config: ConfigDict) -> None:
+def _paper(config: ConfigDict, images: int, transitions: int) -> None:
   """Gendron et al. 2023, its widths, losses, two stages and schedules, its mistakes mended.
 
   Coefficients of the paper (Shapes3D): beta .1, gamma 1.5, alpha .01, beta .4, delta .01,
@@ -231,3 +248,8 @@ def paper(config: ConfigDict) -> None:
   t.clip = 0.
   config.log.every = 100
   config.log.evaluate_every = config.log.picture_every = config.checkpoint.every = 5000
+  t.mode_weights = (float(images), float(transitions), float(transitions))
+  p.decay_every = images // p.batch_size
+  p.steps = 20 * p.decay_every
+  t.decay_every = (images + 2 * transitions) // t.batch_size
+  t.steps = 100 * t.decay_every

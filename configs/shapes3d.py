@@ -19,22 +19,5 @@ from configs import common
 
 def get_config(arg: str = '') -> ConfigDict:
   """The experiment of a preset. Raises UserError for an unknown preset or shorthand."""
-  config, preset = common.base(), common.parse(arg, presets=('smoke', 'paper'))
-  config.name = 'shapes3d'
-  config.preset = preset.name
-  config.dataset.name = 'shapes3d'
-  config.dataset.source = 'rendered'
-  config.model.decoder.bias = 0.                       # no colour is the most common one
-  if preset.name == 'smoke':
-    common.smoke(config)
-  elif preset.name == 'paper':
-    common.paper(config)
-    # Images of the training split against transitions: 51 factor steps, both directions, up to
-    # 1,000 pairs each of which 70 % are for training.
-    config.train.mode_weights = (336_000., 71_400., 71_400.)
-    config.pretrain.decay_every = 336_000 // 64
-    config.pretrain.steps = 20 * config.pretrain.decay_every
-    config.train.decay_every = (336_000 + 2 * 71_400) // 16
-    config.train.steps = 100 * config.train.decay_every
-  common.override(config, preset)
-  return config
+  # For the paper: 51 factor steps of 1,000 pairs.
+  return common.experiment(arg, 'shapes3d', 'rendered', images=336_000, transitions=71_400)

@@ -88,7 +88,7 @@ def _check_number(name: str, value: Any) -> None:
   if isinstance(value, (bool, str)):
     return
   for number in value if isinstance(value, (tuple, list)) else (value,):
-    if isinstance(number, str):
+    if isinstance(number, str):                        # names, of CelebA's attributes
       continue
     if not math.isfinite(number):
       raise UserError(f'{name} is {value}; it must be a finite number.')

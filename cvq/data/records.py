@@ -7,7 +7,7 @@ import io
 import os
 import pathlib
 import sys
-from typing import Sequence
+from typing import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -66,13 +66,39 @@ def load_table(
   Raises:
     UserError: records or table are damaged, or the records are not exactly the grid.
   """
+  return _cached(folder, cache, lambda: _build_table(space, source, labels, folder),
+                 lambda table: _check_table(table, space, source, labels))
+
+
+def load_labels(
+    source: Sequence[bytes], labels: Sequence[str], folder: pathlib.Path, cache: pathlib.Path,
+) -> np.ndarray:
+  """Labels of all records, [n, L] int64: read from a cached table, or from the records.
+
+  Args: as of `load_table`. Raises UserError if records or table are damaged.
+  """
+  def build() -> np.ndarray:
+    return np.concatenate([values for _, values in _scan(source, labels, folder)])
+
+  def check(table: np.ndarray) -> None:
+    if table.dtype != np.int64 or table.shape != (len(source), len(labels)):
+      raise ValueError(f'{table.dtype} {table.shape} for {len(source)} records')
+    probes = np.linspace(0, len(source) - 1, min(len(source), _PROBES)).astype(np.int64)
+    if not np.array_equal(_labels(source, labels, probes.tolist()), table[probes]):
+      raise ValueError('it does not belong to these records')
+  return _cached(folder, cache, build, check)
+
+
+def _cached(folder: pathlib.Path, cache: pathlib.Path, build: Callable[[], np.ndarray],
+            check: Callable[[np.ndarray], None]) -> np.ndarray:
+  """The table of the records in `folder`: kept in `cache`, and checked whenever it is read."""
   path = cache / f'{folder.parent.name}-{_fingerprint(folder)}.npy'
   if path.exists():
     with prepare.reading(path):
       table = np.load(path, allow_pickle=False)
-      _check_table(table, space, source, labels)
+      check(table)
     return table
-  table = _build_table(space, source, labels, folder)
+  table = build()
   try:
     cache.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f'.{os.getpid()}.partial')
@@ -91,11 +117,12 @@ def _build_table(space, source, labels, folder) -> np.ndarray:
                     f'the factors {", ".join(space.names)}.\nPrepare it again in another '
                     '--config.dataset.data_dir')
   index = np.empty(len(source), np.int64)
-  with tqdm.tqdm(total=len(source), desc='Reading labels', unit='images') as progress:
-    for start in range(0, len(source), _BLOCK):
-      numbers = range(start, min(start + _BLOCK, len(source)))
-      index[start:numbers.stop] = _index_of(space, source, labels, list(numbers), folder)
-      progress.update(len(numbers))
+  for numbers, values in _scan(source, labels, folder):
+    with prepare.reading(folder):
+      outside = (values < 0) | (values >= np.asarray(space.sizes))
+      if outside.any():
+        raise ValueError(f'label {values[outside][0]} is out of range')
+    index[numbers.start:numbers.stop] = space.to_index(values)
   table = np.full(space.num_images, -1, np.int32)
   table[index] = np.arange(len(source), dtype=np.int32)
   if table.min() < 0:
@@ -116,13 +143,15 @@ def _check_table(table, space, source, labels) -> None:
     raise ValueError('it does not belong to these records')
 
 
-def _index_of(space, source, labels, numbers, folder) -> np.ndarray:
-  with prepare.reading(folder):
-    values = _labels(source, labels, numbers)
-    outside = (values < 0) | (values >= np.asarray(space.sizes))
-    if outside.any():
-      raise ValueError(f'label {values[outside][0]} is out of range')
-  return space.to_index(values)
+def _scan(source, labels, folder) -> Iterator[tuple[range, np.ndarray]]:
+  """Labels of all records, block by block: (numbers of records, [n, L] int64)."""
+  with tqdm.tqdm(total=len(source), desc='Reading labels', unit='images') as progress:
+    for start in range(0, len(source), _BLOCK):
+      numbers = range(start, min(start + _BLOCK, len(source)))
+      with prepare.reading(folder):
+        values = _labels(source, labels, list(numbers))
+      yield numbers, values
+      progress.update(len(numbers))
 
 
 def _labels(source, labels, numbers) -> np.ndarray:

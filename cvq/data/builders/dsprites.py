@@ -6,10 +6,11 @@ import pathlib
 from typing import Any, Iterator
 
 import numpy as np
+from PIL import Image
 import tensorflow_datasets as tfds
 from tensorflow_datasets.datasets.dsprites import dsprites_dataset_builder as tfds_dsprites
 
-from cvq.data import prepare, published, records
+from cvq.data import prepare, published
 from cvq.data.factors import Factor, FactorSpace
 from cvq.data.images import Images, SpriteImages
 from cvq.data.render import dsprites as render
@@ -47,45 +48,41 @@ class DspritesRendered(tfds.core.GeneratorBasedBuilder):
       yield number, {'number': number, 'bits': bits}
 
 
-URL, = tfds_dsprites.Builder.url_infos
-FILE = published.PublishedFile(
-    'dSprites', URL, 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5')
+(URL, INFO), = tfds_dsprites.Builder.url_infos.items()
 LABELS = ('label_shape', 'label_scale', 'label_orientation', 'label_x_position',
           'label_y_position')
-_VALUES = tuple(label.replace('label', 'value') for label in LABELS)
+VALUES = tuple(label.replace('label', 'value') for label in LABELS)
 _BLOCK = 2**15                                         # images read from the hdf5 file at once
 
 
-class DspritesPublished(tfds_dsprites.Builder, skip_registration=True):
-  """The published set, in the schema of TFDS, prepared without TensorFlow.
-
-  The builder of TFDS encodes its PNGs with TensorFlow and holds all images in memory; this one
-  encodes with Pillow, block by block. Takes the file from the data directory if it lies there.
-  """
+class DspritesPublished(published.Builder, skip_registration=True):
+  """The published set, in the schema of TFDS, prepared without TensorFlow and block by block."""
 
   name = 'dsprites'
-  url_infos = tfds_dsprites.Builder.url_infos          # size and checksum of the download
+  VERSION = tfds.core.Version('2.0.0')
+  title = 'dSprites'
+  files = (published.File(INFO.filename, URL, f'sha256:{INFO.checksum}'),)
+  labels = LABELS
+  values = VALUES
+  channels = 1
+  otherwise = '--config.dataset.source=rendered'
 
-  def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-    path = FILE.locate(pathlib.Path(self.data_dir_root), dl_manager)
-    return {'train': self._generate_examples(path)}
+  def num_images(self) -> int:
+    return SPACE.num_images
 
-  def _generate_examples(self, filepath: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+  def generate(self, *paths: pathlib.Path) -> Iterator[published.Example]:
     import h5py                                        # only this source needs it
 
-    try:
-      with h5py.File(filepath, 'r') as file:
-        images, latents = file['imgs'], file['latents']
-        for start in range(0, len(images), _BLOCK):
-          block = slice(start, start + _BLOCK)
-          # Column 0 of the latents is the colour: always white.
-          classes, values = (latents[name][block, 1:] for name in ('classes', 'values'))
-          for number, image in enumerate(images[block]):
-            yield start + number, {
-                'image': published.png(image), **dict(zip(LABELS, classes[number])),
-                **dict(zip(_VALUES, values[number]))}
-    except (OSError, KeyError) as error:
-      raise prepare.damaged(pathlib.Path(filepath), error) from error
+    with published.reading(paths[0]), h5py.File(paths[0], 'r') as file:
+      images, latents = file['imgs'], file['latents']
+      for start in range(0, len(images), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        # Column 0 of the latents is the colour: always white.
+        classes, values = (latents[name][block, 1:] for name in ('classes', 'values'))
+        for number, image in enumerate(images[block]):
+          yield start + number, {
+              'image': published.png(Image.fromarray(image)),
+              **dict(zip(LABELS, classes[number])), **dict(zip(VALUES, values[number]))}
 
 
 def open_rendered(data_dir: pathlib.Path, options: Any = None) -> Images:
@@ -113,11 +110,8 @@ def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
     UserError: no such data and no network (within 10 s), or damaged data.
   """
   del options
-  folder = prepare.folder_of(DspritesPublished, data_dir)
-  source = prepare.open_source(
-      DspritesPublished, data_dir, before=lambda: FILE.check_obtainable(data_dir), raw=True)
-  table = records.load_table(SPACE, source, LABELS, folder, data_dir / 'tables')
-  return records.RecordImages(SPACE, source, table, folder, gain=255)
+  published.check_library('h5py', 'The published dSprites is an hdf5 file')
+  return published.open_grid(DspritesPublished, SPACE, data_dir, gain=255)
 
 
 SOURCES = {'rendered': open_rendered, 'tfds': open_published}

@@ -6,10 +6,11 @@ import pathlib
 from typing import Any, Iterator
 
 import numpy as np
+from PIL import Image
 import tensorflow_datasets as tfds
 from tensorflow_datasets.datasets.shapes3d import shapes3d_dataset_builder as tfds_shapes3d
 
-from cvq.data import prepare, published, records
+from cvq.data import prepare, published
 from cvq.data.composed import ComposedImages
 from cvq.data.factors import Factor, FactorSpace
 from cvq.data.images import Images
@@ -53,41 +54,37 @@ class Shapes3dRendered(tfds.core.GeneratorBasedBuilder):
 _NAMES = ('floor_hue', 'wall_hue', 'object_hue', 'scale', 'shape', 'orientation')
 LABELS = tuple(f'label_{name}' for name in _NAMES)
 VALUES = tuple(f'value_{name}' for name in _NAMES)
-URL, = tfds_shapes3d.Builder.url_infos
-FILE = published.PublishedFile('Shapes3D', URL, '3dshapes.h5')
+(URL, INFO), = tfds_shapes3d.Builder.url_infos.items()
 _BLOCK = 2**14                                         # images read from the hdf5 file at once
 
 
-class Shapes3dPublished(tfds_shapes3d.Builder, skip_registration=True):
-  """The published set, in the schema of TFDS, prepared without TensorFlow.
-
-  The builder of TFDS encodes its PNGs with TensorFlow and holds all images, 5.9 GB, in memory;
-  this one encodes with Pillow, block by block. Takes the file from the data directory if it lies
-  there.
-  """
+class Shapes3dPublished(published.Builder, skip_registration=True):
+  """The published set, in the schema of TFDS, prepared without TensorFlow and block by block."""
 
   name = 'shapes3d'
-  url_infos = tfds_shapes3d.Builder.url_infos          # size and checksum of the download
+  VERSION = tfds.core.Version('2.0.0')
+  title = 'Shapes3D'
+  files = (published.File('3dshapes.h5', URL, f'sha256:{INFO.checksum}'),)
+  labels = LABELS
+  values = VALUES
+  channels = 3
+  otherwise = '--config.dataset.source=rendered'
 
-  def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-    path = FILE.locate(pathlib.Path(self.data_dir_root), dl_manager)
-    return {'train': self._generate_examples(path)}
+  def num_images(self) -> int:
+    return SPACE.num_images
 
-  def _generate_examples(self, filepath: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+  def generate(self, *paths: pathlib.Path) -> Iterator[published.Example]:
     import h5py                                        # only this source needs it
 
-    try:
-      with h5py.File(filepath, 'r') as file:
-        # 'labels' holds values; a value's label is its rank among those of its factor.
-        images, values = file['images'], file['labels'][:]
-        labels = np.stack([np.unique(column, return_inverse=True)[1] for column in values.T], 1)
-        for start in range(0, len(images), _BLOCK):
-          for number, image in enumerate(images[start:start + _BLOCK], start):
-            yield number, {
-                'image': published.png(image), **dict(zip(LABELS, labels[number])),
-                **dict(zip(VALUES, values[number]))}
-    except (OSError, KeyError) as error:
-      raise prepare.damaged(pathlib.Path(filepath), error) from error
+    with published.reading(paths[0]), h5py.File(paths[0], 'r') as file:
+      # 'labels' holds values; a value's label is its rank among those of its factor.
+      images, values = file['images'], file['labels'][:]
+      labels = np.stack([np.unique(column, return_inverse=True)[1] for column in values.T], 1)
+      for start in range(0, len(images), _BLOCK):
+        for number, image in enumerate(images[start:start + _BLOCK], start):
+          yield number, {
+              'image': published.png(Image.fromarray(image)),
+              **dict(zip(LABELS, labels[number])), **dict(zip(VALUES, values[number]))}
 
 
 def open_rendered(data_dir: pathlib.Path, options: Any = None) -> Images:
@@ -115,11 +112,8 @@ def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
     UserError: no such data and no network (within 10 s), or damaged data.
   """
   del options
-  folder = prepare.folder_of(Shapes3dPublished, data_dir)
-  source = prepare.open_source(
-      Shapes3dPublished, data_dir, before=lambda: FILE.check_obtainable(data_dir), raw=True)
-  table = records.load_table(SPACE, source, LABELS, folder, data_dir / 'tables')
-  return records.RecordImages(SPACE, source, table, folder)
+  published.check_library('h5py', 'The published Shapes3D is an hdf5 file')
+  return published.open_grid(Shapes3dPublished, SPACE, data_dir)
 
 
 SOURCES = {'rendered': open_rendered, 'tfds': open_published}

@@ -130,6 +130,9 @@ def test_missing_geometries_are_noticed(config, geometries, monkeypatch):
     datasets.load_dataset(config)
 
 
+FILE, = shapes3d.Shapes3dPublished.files
+
+
 def write_hdf5(path: pathlib.Path, index=INDEX) -> np.ndarray:
   """A file like the published one; returns its images."""
   images = np.random.default_rng(0).integers(0, 256, (len(index), 64, 64, 3), np.uint8)
@@ -152,7 +155,7 @@ def fixture_small(config, monkeypatch):
 
 
 def file_of(config) -> pathlib.Path:
-  return pathlib.Path(config.data_dir) / shapes3d.FILE.name
+  return pathlib.Path(config.data_dir) / FILE.name
 
 
 def folder_of(config) -> pathlib.Path:
@@ -194,20 +197,10 @@ def test_no_network_says_what_to_do(small):
     datasets.load_dataset(small)
   message = str(error.value)
   assert len(message.splitlines()) <= 3
-  for word in ('Shapes3D', small.data_dir, '3dshapes.h5', shapes3d.FILE.url,
+  for word in ('Shapes3D', small.data_dir, '3dshapes.h5', FILE.url,
                '--config.dataset.data_dir', '--config.dataset.source=rendered', 'repeat'):
     assert word in message
   assert not any(pathlib.Path(small.data_dir).iterdir())
-
-
-def test_download_is_used_where_there_is_no_local_file(small, tmp_path, monkeypatch):
-  source, asked = tmp_path / 'downloaded', []
-  expected = write_hdf5(source)
-  monkeypatch.setattr(prepare, 'unreachable', lambda url: None)
-  monkeypatch.setattr(tfds.download.DownloadManager, 'download',
-                      lambda self, url: asked.append(url) or source)
-  chex.assert_trees_all_equal(datasets.load_dataset(small).images.read(INDEX), expected)
-  assert asked == ['https://storage.googleapis.com/3d-shapes/3dshapes.h5']
 
 
 def test_h5py_missing(small, monkeypatch):
