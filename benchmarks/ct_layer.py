@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pathlib
 import platform
 import resource
 import subprocess
@@ -137,6 +138,10 @@ def seconds(run) -> float:
 
 def peak_gb() -> float:
   """Largest resident memory of this process so far."""
+  status = pathlib.Path('/proc/self/status')
+  if status.exists():          # getrusage would count what the parent held when it forked
+    line, = (line for line in status.read_text().splitlines() if line.startswith('VmHWM:'))
+    return int(line.split()[1]) * 1024 / 1e9
   unit = 1 if sys.platform == 'darwin' else 1024
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 

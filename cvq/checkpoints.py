@@ -24,6 +24,7 @@ from orbax import checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 import tensorstore
 
+from cvq import files
 from cvq.errors import UserError
 
 # A work directory may move to a machine that keeps its data elsewhere.
@@ -206,9 +207,7 @@ def write_config(workdir: str, config: Any) -> None:
   """Writes WORKDIR/config.json, whole or not at all, where there is none yet."""
   path = pathlib.Path(workdir) / 'config.json'
   if jax.process_index() == 0 and not path.exists():
-    partial = path.with_suffix('.json.partial')
-    partial.write_text(json.dumps(to_json(config), indent=2, sort_keys=True) + '\n')
-    os.replace(partial, path)
+    files.write_json(path, to_json(config))
 
 
 def _differences(before: dict, now: dict, prefix: str = '') -> list[tuple[str, Any, Any]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import pathlib
 import time
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import cvq
-from cvq import checkpoints, parallel, session
+from cvq import checkpoints, files, parallel, session
 from cvq.data import pipeline
 from cvq.errors import UserError
 from cvq.evaluation import codes, headline, image_quality, retrieval
@@ -115,9 +113,6 @@ def write_evaluation(run: session.Run, state: Any, config: Any, workdir: str) ->
       'step': int(state.step), 'seed': config.seed,
       'seconds': round(time.monotonic() - start, 1), 'version': cvq.__version__}
   if parallel.process()[0] == 0:
-    path = pathlib.Path(workdir) / 'evaluation.json'
-    partial = path.with_suffix('.json.partial')
-    partial.write_text(json.dumps(result, indent=2) + '\n')
-    os.replace(partial, path)
+    files.write_json(pathlib.Path(workdir) / 'evaluation.json', result)
     print(headline.headline(result))
   return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import pathlib
 import sys
 import time
@@ -14,7 +13,7 @@ import numpy as np
 import tensorboardX
 import tqdm
 
-from cvq import pictures
+from cvq import files, pictures
 
 
 class Writer:
@@ -70,9 +69,7 @@ def _drop_later_lines(path: pathlib.Path, step: int) -> None:
     except (ValueError, KeyError):     # the last line of a killed process
       continue
     kept.append(line + '\n')
-  partial = path.with_suffix('.jsonl.partial')
-  partial.write_text(''.join(kept))
-  os.replace(partial, path)
+  files.write_text(path, ''.join(kept))
 
 
 class Progress:

@@ -2,10 +2,13 @@
 
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+# Beside the interpreter, whether or not its environment is activated.
+SHELLCHECK = pathlib.Path(sys.executable).parent / 'shellcheck'
 SCRIPTS = [*sorted((ROOT / 'launch').glob('*.sh')), ROOT / '.ci' / 'run']
 
 
@@ -40,7 +43,7 @@ def test_an_unknown_extra_is_refused():
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.name)
 def test_shellcheck(script):
-  subprocess.run(['shellcheck', '-x', script], cwd=ROOT, check=True)
+  subprocess.run([SHELLCHECK, '-x', script], cwd=ROOT, check=True)
 
 
 def test_every_pinned_version_lies_in_its_range():

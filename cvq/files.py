@@ -1,0 +1,25 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from typing import Any
+
+
+def write_text(path: str | pathlib.Path, text: str) -> None:
+  """Writes a file under another name first, so that no reader and no crash meets half of it."""
+  path = pathlib.Path(path)
+  partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+  try:
+    partial.write_text(text)
+    os.replace(partial, path)
+  except OSError:
+    partial.unlink(missing_ok=True)
+    raise
+
+
+def write_json(path: str | pathlib.Path, value: Any) -> None:
+  """Writes a value as indented JSON; see `write_text`."""
+  write_text(path, json.dumps(value, indent=2) + '\n')
