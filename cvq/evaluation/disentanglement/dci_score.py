@@ -36,7 +36,8 @@ def dci(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
     'logistic': multinomial regression with an L1 penalty, importance |weight| summed over the
       classes and over a column's one-hot block. Features have unit variance, so that the summed
       slope of one without information has a standard deviation of at most sqrt(n) / 2; the
-      penalty is sqrt(n), twice that. Eastwood & Williams tune a lasso.
+      penalty is sqrt(n) / 10. A stronger one leaves a representation without information so few
+      weights that it looks disentangled. Eastwood & Williams tune a lasso.
 
   Args:
     representation: [n, V] int codes or [n, D] floating latents, at least two columns.
@@ -80,43 +81,50 @@ def disentanglement(importance: np.ndarray) -> float:
 def _trees(x: np.ndarray, y: np.ndarray, x_test: np.ndarray,
            seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Importance [V] of the columns for one factor; its values as predicted for x and x_test."""
-  categorical = None
   if inputs.is_discrete(x):
     x, x_test = _categories(x, x_test)
-    categorical = np.arange(x.shape[1])
+  # Of columns that are alike every tree would take the first. The study's trees take any, so
+  # each is due an equal part; the order in which columns came makes no difference either.
+  _, kept, copies, number = np.unique(
+      inputs.renumbered(x), axis=1, return_index=True, return_inverse=True, return_counts=True)
+  categorical = np.arange(len(kept)) if inputs.is_discrete(x) else None
+  x, x_test = x[:, kept], x_test[:, kept]
   model = HistGradientBoostingClassifier(
       max_depth=3, min_samples_leaf=1, max_iter=100, learning_rate=.1, early_stopping=False,
       max_bins=MAX_CATEGORIES, categorical_features=categorical, random_state=seed).fit(x, y)
-  gains = np.zeros(x.shape[1])
+  gains = np.zeros(len(kept))
   # scikit-learn sums no gains for histogram trees; they are only in its trees' nodes.
   for tree in (tree for trees in model._predictors for tree in trees):
     splits = tree.nodes[tree.nodes['is_leaf'] == 0]
     np.add.at(gains, splits['feature_idx'], np.maximum(splits['gain'], 0))
-  return gains / max(gains.sum(), EMPTY), model.predict(x), model.predict(x_test)
+  importance = (gains / max(gains.sum(), EMPTY) / number)[copies.ravel()]
+  return importance, model.predict(x), model.predict(x_test)
 
 
 def _categories(x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Codes by falling frequency in x, those beyond MAX_CATEGORIES as one: [n, V] int each."""
-  ranks = []
-  for column in range(x.shape[1]):
-    size = max(x[:, column].max(), x_test[:, column].max()) + 1
-    by_count = np.argsort(-np.bincount(x[:, column], minlength=size), kind='stable')
-    ranks.append(np.minimum(np.argsort(by_count), MAX_CATEGORIES - 1))
-  look_up = lambda ids: np.stack([rank[ids[:, c]] for c, rank in enumerate(ranks)], axis=-1)
-  return look_up(x), look_up(x_test)
+  """Codes by falling frequency in x, then by first place, whatever their ids: [n, V] int each.
+
+  Those beyond MAX_CATEGORIES are one, and so are those that x lacks.
+  """
+  for_train, for_test = [], []
+  for column, column_test in zip(x.T, x_test.T):
+    ids, first, counts = np.unique(column, return_index=True, return_counts=True)
+    rank = np.full(max(column.max(), column_test.max()) + 1, MAX_CATEGORIES - 1)
+    rank[ids[np.lexsort((first, -counts))]] = np.minimum(np.arange(len(ids)), MAX_CATEGORIES - 1)
+    for_train.append(rank[column])
+    for_test.append(rank[column_test])
+  return np.stack(for_train, axis=-1), np.stack(for_test, axis=-1)
 
 
 def _logistic(x: np.ndarray, y: np.ndarray, x_test: np.ndarray,
               seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """The same by regression."""
-  block = inputs.features(np.concatenate([x, x_test]))
-  both, column_of = block
-  x_train, x_test = inputs.scaled(both[:len(x)], both[:len(x)]), inputs.scaled(
-      both[len(x):], both[:len(x)])
-  model = LogisticRegression(l1_ratio=1, C=len(y) ** -.5, solver='saga', tol=1e-3, max_iter=1000,
-                             random_state=seed).fit(x_train, y)
+  both, column_of = inputs.features(np.concatenate([x, x_test]))
+  seen, unseen = (inputs.scaled(part, both[:len(x)]) for part in (both[:len(x)], both[len(x):]))
+  model = LogisticRegression(l1_ratio=1, C=10 * len(y) ** -.5, solver='saga', tol=1e-3, max_iter=1000,
+                             random_state=seed).fit(seen, y)
   weights = np.bincount(column_of, np.abs(model.coef_).sum(0), minlength=x.shape[1])
-  return weights / max(weights.sum(), EMPTY), model.predict(x_train), model.predict(x_test)
+  return weights / max(weights.sum(), EMPTY), model.predict(seen), model.predict(unseen)
 
 
 PREDICTORS: dict[str, Callable] = {'trees': _trees, 'logistic': _logistic}

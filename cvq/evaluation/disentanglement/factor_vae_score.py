@@ -7,6 +7,7 @@ import numpy as np
 from cvq.evaluation.disentanglement import groups, inputs
 
 BATCH = 64
+ACTIVE = .05                    # a latent is off below this part of the largest deviation
 
 
 def factor_vae(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
@@ -17,7 +18,9 @@ def factor_vae(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0
   Hold one factor at a value: the column that varies least, in units of its variance over all
   samples, is the vote of that batch. The score is the accuracy with which a majority vote of the
   training batches tells the factor from the column. Chance is 1/F; a constant representation
-  scores 0, as in the study. Codes have Gini's variance, as in the first paper.
+  scores 0, as in the study. Codes have Gini's variance, as in the first paper. Columns that are
+  off have no vote: constant codes, and latents with less than 1/20 of the largest standard
+  deviation (in the study less than 0.05, which suits latents of unit variance).
 
   The batches come from the given rows, with replacement within a value; those of the test votes
   from other rows than those of the training votes, so that nothing is learnt by heart. Columns
@@ -40,7 +43,7 @@ def factor_vae(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0
   (x, y), (x_test, y_test) = inputs.split(representation, factors, train, test, seed)
   whole = np.arange(len(x))[None]
   scale = np.concatenate([groups.spread(column, whole) for column in x.T])
-  active = scale > 0
+  active = scale > (0 if inputs.is_discrete(x) else ACTIVE ** 2 * scale.max())
   if not active.any():
     return {'factor_vae': 0., 'factor_vae_train': 0.}
   rng = np.random.default_rng(seed)

@@ -14,11 +14,12 @@ from cvq.evaluation.disentanglement import information, inputs
 
 NEIGHBOURS = 10                 # of the estimator for continuous latents
 ACTIVE = 20                     # a latent is off below this part of the widest one's range
+FLATTERED = .25                 # explicitness without information that earns a warning
 
 
 def infomec(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
             samples: int = inputs.TRAIN) -> dict[str, float]:
-  """InfoM, InfoC and InfoE (Hsu et al. 2023, section 4).
+  """InfoM, InfoC and InfoE (Hsu et al. 2023).
 
   With I(column; factor) / H(factor), [V, F], of the columns in use (codes that vary; latents
   whose range is above 1/20 of the widest):
@@ -30,9 +31,12 @@ def infomec(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
     with L its mean log-loss in nats and H that of the best constant prediction, the entropy.
     As published it is fitted and judged on the same rows, which flatters wide codes: about
     P (C - 1) / 2nH for P free features without information on a factor of C values (Wilks 1938).
+    There is a warning where that is above 0.25 on average.
 
   Information between codes and factors is counted; of floating latents it is estimated by
   nearest neighbours (Ross 2014). A row or column of the table that is all zeros has equal shares.
+  Noise is divided by noise where a column in use knows nothing, so random columns have a
+  modularity above 0, and more so latents, whose estimates are often exactly 0.
   The authors' code weights the classes in the regression by their rarity; here it is the
   unweighted loss that the paper defines, which is the same for factors with equally frequent
   values.
@@ -57,7 +61,11 @@ def infomec(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
     width = np.ptp(x, axis=0)
     table, active = _by_neighbours(inputs.scaled(x, x), y, seed), width > width.max() / ACTIVE
   entropies = information.entropies(y)
-  explicitness = np.mean([_explicitness(x, y[:, f], entropies[f]) for f in range(y.shape[1])])
+  features, column_of = inputs.features(x)
+  features = features if inputs.is_discrete(x) else inputs.scaled(x, x)
+  _warn_if_flattered(len(column_of) - (x.shape[1] if inputs.is_discrete(x) else 0), y, entropies)
+  explicitness = np.mean(
+      [_explicitness(features, y[:, f], entropy) for f, entropy in enumerate(entropies)])
   return infomec_of(table[active], entropies) | {'explicitness': float(explicitness)}
 
 
@@ -88,10 +96,16 @@ def _by_neighbours(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
                    for f in range(y.shape[1])], axis=-1)
 
 
-def _explicitness(x: np.ndarray, y: np.ndarray, entropy: float) -> float:
-  features, _ = inputs.features(x)
-  if not inputs.is_discrete(x):
-    features = inputs.scaled(features, features)
+def _warn_if_flattered(free: int, y: np.ndarray, entropies: np.ndarray) -> None:
+  chance = np.minimum(1, free * y.max(0) / (2 * len(y) * entropies)).mean()
+  if chance > FLATTERED:
+    warnings.warn(
+        f'explicitness is judged on the {len(y)} rows that it is fitted to, with {free} free '
+        f'features: without any information it would be about {chance:.2f}. Give more samples '
+        f'(and raise `samples`), or fewer columns.', stacklevel=3)
+
+
+def _explicitness(features, y: np.ndarray, entropy: float) -> float:
   with warnings.catch_warnings():
     # Separable classes have no best weights; 100 steps, as published, come close to no loss.
     warnings.simplefilter('ignore', ConvergenceWarning)

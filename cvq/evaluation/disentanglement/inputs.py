@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 from scipy import sparse
+from sklearn.preprocessing import StandardScaler
 
 from cvq.errors import UserError
 
@@ -148,15 +149,9 @@ def features(representation: np.ndarray) -> tuple[sparse.csr_array | np.ndarray,
 
 def scaled(x: sparse.csr_array | np.ndarray,
            like: sparse.csr_array | np.ndarray) -> sparse.csr_array | np.ndarray:
-  """x with the mean (unless sparse) and the spread of `like` taken out of each column.
+  """x in units of the standard deviation of `like`, and less its mean unless sparse.
 
-  A column that is constant in `like` stays unscaled. Sparse columns keep their zeros; an
-  intercept makes up for their mean.
+  Zeros of sparse features stay zeros; the intercept of a model makes up for their mean. What is
+  constant in `like` stays unscaled.
   """
-  mean = np.asarray(like.mean(0)).ravel()
-  square = like.multiply(like) if sparse.issparse(like) else np.square(like - mean)
-  variance = np.asarray(square.mean(0)).ravel() - (mean ** 2 if sparse.issparse(like) else 0)
-  scale = 1 / np.sqrt(np.where(variance > 0, variance, 1))
-  if sparse.issparse(x):
-    return (x @ sparse.diags_array(scale)).tocsr()
-  return (x - mean) * scale
+  return StandardScaler(with_mean=not sparse.issparse(x)).fit(like).transform(x)

@@ -28,7 +28,7 @@ def bootstrap(
 
   Rows are drawn anew with replacement, as many as the metric uses. With q the quantiles of the
   scores of those draws and s the score itself, the interval is the basic one, from 2s - q(high)
-  to 2s - q(low) (Davison & Hinkley 1997, equation 5.6), kept within [0, 1]. Counted information
+  to 2s - q(low) (Davison & Hinkley 1997, section 5.2), kept within [0, 1]. Counted information
   is too large by about the same amount in a resample again, and this interval takes that out,
   where one of plain quantiles would double it; so it may lie below the score. It says nothing
   about other training seeds.

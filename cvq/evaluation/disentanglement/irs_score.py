@@ -11,7 +11,7 @@ QUANTILE = .99
 
 def irs(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
         samples: int = inputs.TRAIN, quantile: float = QUANTILE) -> dict[str, float]:
-  """Interventional robustness (Suter et al. 2019, section 4; sizes of Locatello et al. 2019).
+  """Interventional robustness (Suter et al. 2019; sizes of Locatello et al. 2019).
 
   While a factor is held, how far does a column get from its mean, at most? Averaged over the
   factor's values and in units of the column's largest deviation from its overall mean; 1 less

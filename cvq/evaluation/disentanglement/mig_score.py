@@ -9,7 +9,7 @@ from cvq.evaluation.disentanglement import information, inputs
 
 def mig(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
         samples: int = inputs.TRAIN, bins: int = inputs.BINS) -> dict[str, float]:
-  """Mutual information gap (Chen et al. 2018, equation 6; sizes of Locatello et al. 2019).
+  """Mutual information gap (Chen et al. 2018, section 4; sizes of Locatello et al. 2019).
 
   For each factor, I(column; factor) / H(factor) of the best column less that of the second, and
   the mean over factors. 1: each factor is held by one column, entirely. 0: none is, or each is
