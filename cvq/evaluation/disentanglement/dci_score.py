@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Callable
+import warnings
 
 import numpy as np
 from scipy import stats
@@ -13,6 +14,8 @@ from cvq.errors import UserError
 from cvq.evaluation.disentanglement import inputs
 
 MAX_CATEGORIES = 255            # of scikit-learn's histograms
+MIN_ROWS = 10                   # of a category that its trees can split off
+RARE = .1                       # share of a column's rows in rarer ones that earns a warning
 EMPTY = 1e-11                   # keeps the entropy of a row without importance defined
 
 
@@ -32,7 +35,8 @@ def dci(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
     'trees': 100 rounds of gradient boosting, depth 3, rate 0.1, as in the study; importance is
       the loss that a column's splits gained. On histograms of 255 bins, which is what makes 40
       classes affordable, and with codes as categories: a split sends any set of codes to one
-      side. Of a column with more than 255 codes, the rarest count as one.
+      side. scikit-learn makes no use of codes with fewer than 10 rows; there is a warning where a
+      column has many. Of a column with more than 255 codes, the rarest count as one.
     'logistic': multinomial regression with an L1 penalty, importance |weight| summed over the
       classes and over a column's one-hot block. Features have unit variance, so that the summed
       slope of one without information has a standard deviation of at most sqrt(n) / 2; the
@@ -56,6 +60,8 @@ def dci(representation: np.ndarray, factors: np.ndarray, *, seed: int = 0,
     raise UserError(f'predictor is {predictor!r}. Give one of: {", ".join(PREDICTORS)}.')
   representation, factors = inputs.checked(representation, factors, columns=2, num_factors=2)
   (x, y), (x_test, y_test) = inputs.split(representation, factors, train, test, seed)
+  if predictor == 'trees' and inputs.is_discrete(x):
+    _warn_of_rare_codes(x)
   fits = [PREDICTORS[predictor](x, y[:, f], x_test, seed) for f in range(y.shape[1])]
   importance = np.stack([fit[0] for fit in fits], axis=-1)                     # [V, F]
   return {
@@ -76,6 +82,16 @@ def disentanglement(importance: np.ndarray) -> float:
     return 0.
   each = 1 - stats.entropy(importance + EMPTY, base=importance.shape[1], axis=-1)
   return float(np.clip(np.average(each, weights=rows), 0, 1))
+
+
+def _warn_of_rare_codes(x: np.ndarray) -> None:
+  counts = [np.bincount(column) for column in x.T]
+  rare = np.array([each[each < MIN_ROWS].sum() for each in counts]) / len(x)
+  if rare.max() > RARE:
+    warnings.warn(
+        f'{rare.max():.0%} of representation column {rare.argmax()} are codes with fewer than '
+        f'{MIN_ROWS} training rows, which trees make no use of: dci may be too low. Give more '
+        f"samples, or predictor='logistic'.", stacklevel=3)
 
 
 def _trees(x: np.ndarray, y: np.ndarray, x_test: np.ndarray,

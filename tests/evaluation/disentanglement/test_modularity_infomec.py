@@ -49,10 +49,13 @@ class ModularityTest(parameterized.TestCase):
     self.assertAlmostEqual(modularity_score._area(p[seen], values[seen], np.arange(3)), expected)
 
   def test_explicit_is_linear(self):
-    # The middle of three values of one latent can't be told apart by a line, that of codes can.
-    factors = samples.drawn(1500, (3, 3))
-    self.assertLess(modularity_explicitness(factors * 1., factors)['explicitness'], .95)
-    self.assertGreater(modularity_explicitness(factors, factors)['explicitness'], .999)
+    # Whether two bits differ is in the pair of them, but in no sum of what each says.
+    bits = samples.drawn(3000, (2, 2))
+    factors = np.column_stack([bits[:, 0], bits[:, 0] ^ bits[:, 1]])
+    apart = modularity_explicitness(bits, factors)['explicitness']
+    self.assertAlmostEqual(apart, (1 + .5) / 2, delta=.03)
+    together = np.column_stack([2 * bits[:, 0] + bits[:, 1], bits[:, 1]])
+    self.assertAlmostEqual(modularity_explicitness(together, factors)['explicitness'], 1)
 
   def test_bins(self):
     factors = samples.grid((4, 4), 50)
