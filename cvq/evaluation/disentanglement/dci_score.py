@@ -134,11 +134,11 @@ def _categories(x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _logistic(x: np.ndarray, y: np.ndarray, x_test: np.ndarray,
               seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """The same by regression."""
+  """The same by logistic regression."""
   both, column_of = inputs.features(np.concatenate([x, x_test]))
   seen, unseen = (inputs.scaled(part, both[:len(x)]) for part in (both[:len(x)], both[len(x):]))
-  model = LogisticRegression(l1_ratio=1, C=10 * len(y) ** -.5, solver='saga', tol=1e-3, max_iter=1000,
-                             random_state=seed).fit(seen, y)
+  model = LogisticRegression(l1_ratio=1, C=10 * len(y) ** -.5, solver='saga', tol=1e-3,
+                             max_iter=1000, random_state=seed).fit(seen, y)
   weights = np.bincount(column_of, np.abs(model.coef_).sum(0), minlength=x.shape[1])
   return weights / max(weights.sum(), EMPTY), model.predict(seen), model.predict(unseen)
 
