@@ -53,6 +53,15 @@ class DciTest(parameterized.TestCase):
     np.testing.assert_array_equal(np.concatenate([seen, unseen]), y)
 
   @parameterized.parameters('trees', 'logistic')
+  def test_copies_share(self, predictor):
+    # Of two bits that make up the factor, one is there twice: as it is and under other ids.
+    bits = samples.drawn(600, (2, 2))
+    x, y = np.column_stack([bits, 1 - bits[:, 0]]), bits @ [2, 1]
+    importance, _, _ = dci_score.PREDICTORS[predictor](x[:400], y[:400], x[400:], 0)
+    self.assertAlmostEqual(importance[0], importance[2], places=6)
+    np.testing.assert_allclose(importance, [1 / 4, 1 / 2, 1 / 4], atol=.05)
+
+  @parameterized.parameters('trees', 'logistic')
   def test_ids_have_no_order(self, predictor):
     # Parity is all that counts: no threshold on an id finds it, a set of ids does.
     codes = samples.drawn(900, (16, 16, 4))
@@ -71,8 +80,8 @@ class DciTest(parameterized.TestCase):
     self.assertAlmostEqual(scores['informativeness_train'], .775, delta=.03)
 
   def test_categories(self):
-    x = np.array([[5, 0], [5, 1], [2, 1], [7, 1], [2, 0], [5, 0]])
-    seen, unseen = dci_score._categories(x, np.array([[2, 1], [9, 0]]))
+    x = np.array([[5, 1], [5, 0], [2, 0], [7, 0], [2, 1], [5, 1]])
+    seen, unseen = dci_score._categories(x, np.array([[2, 0], [9, 1]]))
     np.testing.assert_array_equal(seen[:, 0], [0, 0, 1, 2, 1, 0])
     np.testing.assert_array_equal(seen[:, 1], [0, 1, 1, 1, 0, 0])            # a tie: by place
     np.testing.assert_array_equal(unseen, [[1, 1], [dci_score.MAX_CATEGORIES - 1, 0]])
