@@ -116,6 +116,14 @@ class BootstrapTest(parameterized.TestCase):
       widths.append(high - low)
     self.assertAlmostEqual(widths[0] / widths[1], 4, delta=1.5)           # by sqrt(16)
 
+  def test_widens_with_level(self):
+    factors = samples.drawn(1000)
+    codes = np.where(np.random.default_rng(0).random((1000, 3)) < .7, factors, 0)
+    widths = [np.diff(bootstrap(mig, codes, factors, level=level, resamples=1000)['mig'])[0]
+              for level in (.95, .5)]
+    expected = stats.norm.ppf(.975) / stats.norm.ppf(.75)                 # nearly normal: 2.9
+    self.assertAlmostEqual(widths[0] / widths[1], expected, delta=.4)
+
   def test_keys_and_determinism(self):
     factors = samples.drawn(300)
     codes = np.where(np.random.default_rng(0).random((300, 3)) < .7, factors, 0)

@@ -118,6 +118,11 @@ class InfoMecTest(parameterized.TestCase):
     truth = 1 - stats.entropy([.7 + .3 / size] + [.3 / size] * (size - 1)) / math.log(size)
     self.assertAlmostEqual(infomec(codes, factors)['explicitness'], truth, delta=.02)
 
+  def test_explicitness_has_no_penalty(self):
+    # Of so few rows even a weak one would leave some of the loss.
+    factors = samples.drawn(60)
+    self.assertGreater(infomec(factors, factors)['explicitness'], .99)
+
   def test_explicitness_of_factors_that_are_not_uniform(self):
     # Nothing is known, so nothing is gained on the best constant prediction, the frequencies.
     rng = np.random.default_rng(0)
