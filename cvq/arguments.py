@@ -19,8 +19,9 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Where the run lives; default runs/NAME or runs/NAME-PRESET. The same '
     'command again goes on where it stopped.')
-_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'],
-                          'train (ends with an evaluation) or evaluate the newest checkpoint.')
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate', 'data'],
+                          'train (ends with an evaluation), evaluate the newest checkpoint, or data: '
+                          'numbers and pictures of the dataset.')
 
 
 class Arguments(NamedTuple):

@@ -1,10 +1,11 @@
 """Command line: python -m cvq.main --config=configs/dsprites.py[:PRESET] [--mode=...].
 
-Trains, or evaluates what was trained. Examples:
+Trains, evaluates what was trained, or shows the data. Examples:
   python -m cvq.main --config=configs/dsprites.py
   python -m cvq.main --config=configs/dsprites.py:smoke --workdir=runs/first
   python -m cvq.main --config=configs/dsprites.py --config.train.batch_size=32 --workdir=runs/b32
   python -m cvq.main --config=configs/dsprites.py --mode=evaluate
+  python -m cvq.main --config=configs/shapes3d.py --mode=data
 """
 
 import errno
@@ -21,6 +22,10 @@ def main(argv: list[str]) -> None:
   """Runs what the command line asks for. Raises UserError."""
   config, workdir, mode = arguments.parse(argv, usage=__doc__)
   configuration.validate(config)
+  if mode == 'data':
+    from cvq import survey
+    survey.survey(config, workdir)
+    return
   from cvq import evaluate, train               # JAX takes seconds; nothing above needs it
   if mode == 'train':
     train.train(config, workdir)

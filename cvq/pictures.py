@@ -48,7 +48,7 @@ def reconstructions(
   bands = math.ceil(n / columns)
   left, top = 122, EDGE + 100
   band = 3 * (CELL + GAP) + 2 * GAP
-  page = _Page(left + columns * (CELL + GAP) - GAP + EDGE, top + bands * band - 3 * GAP + EDGE,
+  page = Page(left + columns * (CELL + GAP) - GAP + EDGE, top + bands * band - 3 * GAP + EDGE,
                title, f'mean squared error {np.square(x - reconstruction).mean():.2g}')
   error = np.abs(x - reconstruction).mean(-1, keepdims=True)
   for i in range(n):
@@ -90,7 +90,7 @@ def interventions(
   first = EDGE + CELL + 104                       # left edge of the first action
   band = 2 * pitch + 2 * GAP
   note = '' if changed is None else 'outlined: patches whose codes change'
-  page = _Page(first + num_actions * pitch - GAP + EDGE, top + n * band - 3 * GAP + EDGE,
+  page = Page(first + num_actions * pitch - GAP + EDGE, top + n * band - 3 * GAP + EDGE,
                title, note, mark=bool(note))
   for a, name in enumerate(action_names):
     signed = name[-2:] in ('+1', '-1')
@@ -172,7 +172,7 @@ def adjacency(graph: np.ndarray, names: Sequence[str], *, node_names: Sequence[s
                     column_names=node_names if graph.shape[-1] <= 16 else None)
 
 
-class _Page:
+class Page:
   """A blank page in pixels, origin at the top left, on which images are placed exactly."""
 
   def __init__(self, width: float, height: float, title: str, note: str, *, mark: bool = False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import pathlib
 
 import numpy as np
 
@@ -18,11 +19,13 @@ class Images(abc.ABC):
     combination: [num_images] int64, where images are a sample of the grid's combinations rather
       than one for each: the combination of each image. None: image i is combination i.
     published_split: [num_images] int8, 0 train, 1 validation, 2 test, if published with one.
+    folder: of the prepared data, if there is one.
   """
   space: FactorSpace
   image_shape: tuple[int, int, int]
   combination: np.ndarray | None = None
   published_split: np.ndarray | None = None
+  folder: pathlib.Path | None = None
 
   @property
   def num_images(self) -> int:

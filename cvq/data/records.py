@@ -36,7 +36,7 @@ class RecordImages(Images):
 
   def __init__(self, space: FactorSpace, source: Sequence[bytes], table: np.ndarray,
                folder: pathlib.Path, *, gain: int = 1):
-    self.space, self._source, self._table, self._folder = space, source, table, folder
+    self.space, self._source, self._table, self.folder = space, source, table, folder
     self._gain = np.uint8(gain)
     self.image_shape = self._decode([0])[0].shape
 
@@ -45,7 +45,7 @@ class RecordImages(Images):
     return self._decode(self._table[distinct].tolist())[inverse]
 
   def _decode(self, numbers: list[int]) -> np.ndarray:
-    with prepare.reading(self._folder):
+    with prepare.reading(self.folder):
       images = np.stack([_image(record) for record in self._source.__getitems__(numbers)])
       if images.max() > 255 // self._gain:
         raise ValueError(f'pixel of value {images.max()}, more than {255 // self._gain}')

@@ -16,7 +16,7 @@ from cvq.data.images import Images, SpriteImages
 from cvq.data.render import dsprites as render
 
 SPACE = FactorSpace((
-    Factor('shape', len(render.SHAPES)),
+    Factor('shape', len(render.SHAPES), 'unordered', render.SHAPES),
     Factor('scale', len(render.SCALES)),
     Factor('orientation', len(render.ORIENTATIONS)),
     Factor('posX', render.POSITIONS),
@@ -97,7 +97,9 @@ def open_rendered(data_dir: pathlib.Path, options: Any = None) -> Images:
       raise ValueError(f'{len(numbers)} records are not the {np.prod(SPACE.sizes[:3])} sprites')
     bits = np.stack([record['bits'] for record in records])[np.argsort(numbers)]
   pixels = np.unpackbits(bits, axis=-1, count=render.WINDOW**2) * np.uint8(255)
-  return SpriteImages(SPACE, pixels.reshape(-1, render.WINDOW, render.WINDOW))
+  images = SpriteImages(SPACE, pixels.reshape(-1, render.WINDOW, render.WINDOW))
+  images.folder = folder
+  return images
 
 
 def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:

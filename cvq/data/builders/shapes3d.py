@@ -99,7 +99,9 @@ def open_rendered(data_dir: pathlib.Path, options: Any = None) -> Images:
       raise ValueError(f'{len(numbers)} records are not the {np.prod(SPACE.sizes[3:])} geometries')
     shares, constant = (np.stack([record[name] for record in stored])[np.argsort(numbers)]
                         for name in ('shares', 'constant'))
-    return ComposedImages(SPACE, render.palette(), shares, constant)
+    images = ComposedImages(SPACE, render.palette(), shares, constant)
+  images.folder = folder
+  return images
 
 
 def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:

@@ -119,8 +119,10 @@ def open_composed(data_dir: pathlib.Path, options: Any) -> Images:
              for record in records}
     if set(found) != set(SHEETS):
       raise ValueError(f'{len(records)} records are not the {len(SHEETS)} sheets')
-  return ComposedImages({layer: np.stack([found[layer, value] for value in range(SIZES[layer])])
+  images = ComposedImages({layer: np.stack([found[layer, value] for value in range(SIZES[layer])])
                          for layer in render.LAYERS})
+  images.folder = folder
+  return images
 
 
 SOURCES = {'composed': open_composed}
