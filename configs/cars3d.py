@@ -3,7 +3,7 @@ r"""Cars3D: 4 elevations, 24 azimuths (a circle), 183 cars; 6 actions.
   python -m cvq.main --config=configs/cars3d.py
 
 The archive (nips2015-analogy-data.tar.gz) is downloaded on first use, or taken from
---config.dataset.data_dir. Needs scipy: pip install -e '.[published]'.
+--config.dataset.data_dir.
 
 Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed`):
   (none)   the default model: patch-local codes, tied embeddings, explicit mask and graph.

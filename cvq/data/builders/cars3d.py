@@ -76,7 +76,6 @@ def _cars(archive: pathlib.Path) -> Iterator[tuple[str, Any]]:
 def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
   """Cars3D, prepared from the published archive. Raises UserError."""
   del options
-  published.check_library('scipy', 'Cars3D is published as MATLAB files')
   return published.open_grid(Cars3d, SPACE, data_dir)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import scipy.io
 
-from cvq.data import published
 from cvq.data.builders import cars3d
 from cvq.data.factors import Factor, FactorSpace
 from cvq.errors import UserError
@@ -133,9 +132,3 @@ def test_wrong_cars(tmp_path, change, match):
 def test_full_disk(tmp_path):
   write(tmp_path)
   archives.assert_full_disk_is_survived(cars3d.open_published, tmp_path, [FILE.name])
-
-
-def test_scipy_missing(tmp_path, monkeypatch):
-  monkeypatch.setattr(published.importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(UserError, match='pip install scipy'):
-    cars3d.open_published(tmp_path)
