@@ -3,10 +3,11 @@ r"""Transitions per second of each dataset into device arrays, beside a plain Py
   pip install torch
   python -m benchmarks.datasets [--datasets dsprites shapes3d] [--sheets=FOLDER] [--repeats=5]
 
-Ours draws, composes and reads every batch anew from the whole training split, on one thread. The
-plain loader has it easier: 10,000 transitions lie ready in memory as arrays, and it stacks single
-examples in one worker process. Both end in uint8 arrays of JAX. The two are timed in turn, and
-the ratio is taken within each pair of runs. Without PyTorch, ours is measured alone.
+Ours draws, composes and reads every batch anew from the whole training split, on one thread. Both
+peers stack single examples in one worker process: `plain` wraps the same prepared data in a
+map-style dataset over a list of transitions and composes the two images of each; `ready` does not
+compose, it has 10,000 transitions as images in memory. All end in uint8 arrays of JAX. They are
+timed in turn, and ratios are taken within each round. Without PyTorch, ours is measured alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import resource
 import sys
 import time
 from typing import Any, Callable, Iterator
+import warnings
 
 import jax
 import numpy as np
@@ -28,30 +30,42 @@ from cvq.data import datasets, pipeline
 from cvq.errors import UserError
 
 BATCHES = (64, 1024)
-_READY = 10_000                # transitions of the plain loader
+_LISTED = 10_000               # transitions of the peers
 
 
-class ArrayTransitions:
-  """A map-style dataset in the sense of PyTorch: example i of arrays that lie ready."""
+class Transitions:
+  """A map-style dataset in the sense of PyTorch: a list of transitions of the training split.
 
-  def __init__(self, dataset: datasets.Dataset, config: Any):
-    source, target, self.action = pipeline.open_transitions(
-        dataset.images, config, 'train').choose(examples=_READY, seed=0)
-    self.x, self.y = dataset.images.read(source), dataset.images.read(target)
+  Args:
+    ready: all images are composed beforehand and lie in memory.
+  """
+
+  def __init__(self, dataset: datasets.Dataset, config: Any, *, ready: bool):
+    self.images = dataset.images
+    self.source, self.target, self.action = pipeline.open_transitions(
+        dataset.images, config, 'train').choose(examples=_LISTED, seed=0)
+    self.ready = None
+    if ready:
+      self.ready = self.images.read(self.source), self.images.read(self.target)
 
   def __len__(self) -> int:
-    return len(self.x)
+    return len(self.action)
 
   def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray, int]:
-    return self.x[i], self.y[i], int(self.action[i])
+    if self.ready:
+      return self.ready[0][i], self.ready[1][i], int(self.action[i])
+    x, y = self.images.read(np.asarray([self.source[i], self.target[i]]))
+    return x, y, int(self.action[i])
 
 
-def plain_batches(arrays: ArrayTransitions, size: int) -> Iterator[Any]:
+def plain_batches(transitions: Transitions, size: int) -> Iterator[Any]:
   """Endless batches of a DataLoader with one worker, as JAX arrays."""
   from torch.utils.data import DataLoader
 
-  loader = DataLoader(arrays, batch_size=size, shuffle=True, drop_last=True, num_workers=1,
-                      persistent_workers=True, multiprocessing_context='spawn')
+  warnings.filterwarnings('ignore', message='os.fork', category=RuntimeWarning)
+  # The worker touches no JAX, so it may be forked: windows of sprites can't be pickled cheaply.
+  loader = DataLoader(transitions, batch_size=size, shuffle=True, drop_last=True, num_workers=1,
+                      persistent_workers=True, multiprocessing_context='fork')
   while True:
     for x, y, action in loader:
       yield jax.device_put((x.numpy(), y.numpy(), action.numpy()))
@@ -87,26 +101,25 @@ def measure(name: str, sheets: str, seconds: float, repeats: int) -> None:
     print(f'{name:10} left out: {str(error).splitlines()[0]}')
     return
   opened = time.perf_counter() - start
-  peer = importlib.util.find_spec('torch') is not None
-  arrays = ArrayTransitions(dataset, config) if peer else None
+  sources: dict[str, Callable[[int], Iterator[Any]]] = {
+      'ours': lambda size: our_batches(dataset, config, size)}
+  if importlib.util.find_spec('torch') is not None:
+    for version in ('plain', 'ready'):
+      listed = Transitions(dataset, config, ready=version == 'ready')
+      sources[version] = lambda size, listed=listed: plain_batches(listed, size)
   for size in BATCHES:
-    sources: dict[str, Callable[[], Iterator[Any]]] = {
-        'ours': lambda: our_batches(dataset, config, size)}
-    if peer:
-      sources['plain'] = lambda: plain_batches(arrays, size)
-    running = {version: source() for version, source in sources.items()}
-    rates = {version: [] for version in running}
+    rates = {version: [] for version in sources}
+    running = {version: source(size) for version, source in sources.items()}
     for _ in range(repeats):
       for version, batches in running.items():
         rates[version].append(rate(batches, size, seconds))
-    ratio, plain = '-', '-'
-    if peer:
-      low, middle, high = np.quantile(np.divide(rates['ours'], rates['plain']), (0, .5, 1))
-      ratio, plain = f'{low:.1f} / {middle:.1f} / {high:.1f}', f'{np.median(rates["plain"]):,.0f}'
+    cells = [f'{np.median(rates["ours"]):10,.0f}']
+    for peer in list(sources)[1:]:
+      low, middle, high = np.quantile(np.divide(rates['ours'], rates[peer]), (0, .5, 1))
+      cells.append(f'{np.median(rates[peer]):10,.0f}  {low:5.1f} / {middle:.1f} / {high:.1f}')
     unit = 1 if sys.platform == 'darwin' else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    print(f'{name:10} {size:6} {np.median(rates["ours"]):12,.0f} {plain:>12}   {ratio:24} '
-          f'{opened:6.2f} {peak:8.2f}', flush=True)
+    print(f'{name:10} {size:6} {"   ".join(cells)}   {opened:6.2f} {peak:6.2f}', flush=True)
 
 
 def main() -> None:
@@ -118,8 +131,8 @@ def main() -> None:
   args = parser.parse_args()
   print(f'{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, '
         f'NumPy {np.__version__}, JAX {jax.__version__}')
-  print(f'{"dataset":10} {"batch":>6} {"ours t/s":>12} {"plain t/s":>12}   '
-        f'{"ratio min / median / max":24} {"open s":>6} {"peak GB":>8}')
+  print('dataset     batch   ours t/s   [plain t/s   ratio min / median / max   ready t/s   ratio]   '
+        'seconds to open   peak GB')
   for name in args.datasets:
     measure(name, args.sheets, args.seconds, args.repeats)
 

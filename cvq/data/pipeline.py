@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Iterator
 
 import numpy as np
@@ -17,6 +18,7 @@ from cvq.errors import UserError
 
 Batch = dict[str, np.ndarray]
 _STEPS = 2**31 - 1                                     # length of the stream: no run reaches it
+_DRAWN = 1024                                          # x drawn at once
 
 
 class TrainingBatches:
@@ -35,20 +37,27 @@ class TrainingBatches:
       raise UserError(f'A batch of {batch_size} cannot be divided among {process_count} '
                       'process(es); choose a positive multiple.')
     self._dataset = dataset
-    self._batch_size = batch_size
     self._local = process_index * (batch_size // process_count) + np.arange(
         batch_size // process_count)
-    self._transitions = open_transitions(dataset.images, config, split)
-    self._transitions.check()
-    self._draw = dict(seed=seed, targets=targets)
+    transitions = open_transitions(dataset.images, config, split)
+    transitions.check()
+    # Drawing many at once costs little more than drawing one batch.
+    self._together = max(1, _DRAWN // self._local.size)
+
+    def draw(block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+      steps = block * self._together + np.arange(self._together)
+      numbers = (steps[:, None] * batch_size + self._local).reshape(-1)
+      return transitions.draw(numbers, seed=seed, targets=targets)
+    self._draw = functools.lru_cache(maxsize=4)(draw)
 
   def __len__(self) -> int:
     return _STEPS
 
   def __getitem__(self, step: int) -> Batch:
     images = self._dataset.images
-    numbers = int(step) * self._batch_size + self._local
-    source, target, action = self._transitions.draw(numbers, **self._draw)
+    block, place = divmod(int(step), self._together)
+    mine = slice(place * self._local.size, (place + 1) * self._local.size)
+    source, target, action = (part[mine] for part in self._draw(block))
     shape = images.image_shape
     both = images.read(np.concatenate([source, target.reshape(-1)]))
     return {'x': both[:len(source)], 'y': both[len(source):].reshape(*target.shape, *shape),

@@ -15,11 +15,13 @@ def test_batches_are_transitions_of_the_training_split(tmp_path):
   config = dsprites.get_config().dataset
   config.data_dir = str(tmp_path)
   dataset = datasets.load_dataset(config)
-  arrays = benchmark.ArrayTransitions(dataset, config)
-  assert len(arrays) == len(arrays.y) == 10_000
-  x, y, action = arrays[3]
+  plain, ready = (benchmark.Transitions(dataset, config, ready=ready) for ready in (False, True))
+  assert len(plain) == len(ready) == 10_000
+  chex.assert_trees_all_equal(plain[3], ready[3])
+  x, y, action = plain[3]
   chex.assert_shape((x, y), (64, 64, 1))
-  assert (x != y).any() and 0 <= action < 10
+  target, _ = dataset.space.step(plain.source[3], action)
+  chex.assert_trees_all_equal(y, dataset.images.read(target[None])[0])
   ours = next(benchmark.our_batches(dataset, config, 8))
   assert isinstance(ours['x'], jax.Array)
   expected = next(pipeline.train_iterator(dataset, config, batch_size=8, targets=1, seed=0))
