@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import pathlib
 from typing import Any
 
@@ -81,7 +82,7 @@ class Model(Interface):
       raise UserError(f'kind is {kind!r}; choose one of {", ".join(KINDS)}.')
     array, single = as_images(images, self.facts.image_shape)
     result = self._call('represent', array)[kind]
-    result = result.reshape(len(result), -1)
+    result = result.reshape(len(result), math.prod(result.shape[1:]))
     return result[0] if single else result
 
   def plan(self, images: Any, targets: Any, *, max_steps: int = 4, beam: int = 8
@@ -105,7 +106,7 @@ class Model(Interface):
     x, y, single = self._pairs(images, targets)
     plans = planning.plan(
         self._widen, self._call('encode', x)['codes'], self._call('encode', y)['codes'],
-        steps=max_steps, width=beam, names=self.action_names, largest=self.facts.largest_batch)
+        y, steps=max_steps, width=beam, names=self.action_names, largest=self.facts.largest_batch)
     return plans[0] if single else plans
 
   def evaluate(self, split: str = 'test', *, examples: int | None = None, **dataset: Any) -> dict:

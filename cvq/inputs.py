@@ -130,6 +130,6 @@ def _unit_range(array: np.ndarray, what: str) -> np.ndarray:
   if not np.isfinite(array).all():
     raise UserError(f'{what} holds NaN or infinity; expected numbers in [0, 1].')
   if array.size and (array.min() < 0 or array.max() > 1):
-    raise UserError(f'{what} reaches from {array.min():.4g} to {array.max():.4g}; expected floating '
-                    'numbers in [0, 1], or uint8 from 0 to 255.')
+    raise UserError(f'{what} reaches from {array.min():.4g} to {array.max():.4g}; expected '
+                    'floating numbers in [0, 1], or uint8 from 0 to 255.')
   return array

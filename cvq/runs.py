@@ -1,5 +1,7 @@
-"""What a run leaves, read back: config, description of its dataset, weights. Nothing is prepared
-where model.json tells enough."""
+"""What a run leaves, read back: its config, the description of its dataset, its weights.
+
+The dataset itself is opened only for runs so old that they left no model.json.
+"""
 
 from __future__ import annotations
 
@@ -75,14 +77,17 @@ def to_config(fields: dict) -> ConfigDict:
     UserError: fields that this version does not know, or bad values.
   """
   given = ConfigDict(_tuples(fields))
-  config = _defaults(given)
-  known = dict(configuration.leaves(config))
-  unknown = [name for name, _ in configuration.leaves(given) if name not in known]
-  if unknown:
-    raise UserError(f'config.json holds fields that this version does not know: '
-                    f'{", ".join(unknown)}.\nLoad it with the version of cvq that wrote it.')
-  config.update(given)
-  configuration.validate(config)
+  try:
+    config = _defaults(given)
+    known = dict(configuration.leaves(config))
+    unknown = [name for name, _ in configuration.leaves(given) if name not in known]
+    if unknown:
+      raise UserError(f'config.json holds fields that this version does not know: '
+                      f'{", ".join(unknown)}.\nLoad it with the version of cvq that wrote it.')
+    config.update(given)
+    configuration.validate(config)
+  except (AttributeError, KeyError, TypeError) as error:
+    raise UserError(f'config.json does not fit this version of cvq: {error}.') from error
   return config
 
 

@@ -40,7 +40,8 @@ def direct(tiny_run):
 
 
 def test_import_alone_loads_no_jax():
-  code = 'import cvq, sys; print(cvq.__version__, sorted({"jax", "flax", "numpy"} & set(sys.modules)))'
+  code = ('import cvq, sys; '
+          'print(cvq.__version__, sorted({"jax", "flax", "numpy"} & set(sys.modules)))')
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
   assert done.stdout.split(maxsplit=1) == [cvq.__version__, '[]\n']
   with pytest.raises(AttributeError, match='no attribute'):
@@ -96,7 +97,8 @@ def test_any_number_of_images_gives_the_same_rows(tiny_model, pixels, n):
     np.testing.assert_allclose(
         edited.images[i], tiny_model.intervene(x[i], 'posX+1').images, atol=1e-5)
     np.testing.assert_allclose(
-        ranked.probabilities[i], tiny_model.retrieve(x[i], y[i]).probabilities, atol=1e-5)
+        ranked.probabilities[i], tiny_model.retrieve(x[i], y[i]).probabilities, rtol=1e-3,
+        atol=1e-5)
   assert tiny_model.decode(codes).shape == (n, *SHAPE)
 
 
@@ -241,8 +243,8 @@ def test_folders_that_hold_no_run_are_refused(tiny_run, tmp_path):
   (tmp_path / 'run' / 'model.json').write_text('{"image_shape": 3}')
   with pytest.raises(UserError, match='model.json is damaged'):
     cvq.load(tmp_path / 'run')
-  for text, message in [('{', 'damaged'), ('{"colour": 1, "dataset": {"name": "dsprites"}}', 'colour'),
-                        ('{"seed": "a", "dataset": {"name": "dsprites"}}', 'seed')]:
-    (tmp_path / 'run' / 'config.json').write_text(text)
+  for fields, message in [('', 'damaged'), ('"colour": 1', 'colour'), ('"seed": "a"', 'seed')]:
+    (tmp_path / 'run' / 'config.json').write_text(
+        fields and f'{{{fields}, "dataset": {{"name": "dsprites"}}}}')
     with pytest.raises(UserError, match=message):
       cvq.load(tmp_path / 'run')
