@@ -53,6 +53,7 @@ def test_package_says_that_it_is_typed():
   assert importlib.resources.files('cvq').joinpath('py.typed').is_file()
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_module(tiny_model, direct, pixels):
   model, apply = direct
   x, y = jnp.asarray(pixels[:4] / np.float32(255)), jnp.asarray(pixels[4:8] / np.float32(255))
