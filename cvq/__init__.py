@@ -1,3 +1,23 @@
 """cvq: causal representation learning with vector-quantized autoencoders, in JAX."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = '0.1.0'
+__all__ = ['load', 'load_exported']
+
+if TYPE_CHECKING:
+  from cvq.api import load
+  from cvq.exported import load_exported
+
+
+def __getattr__(name: str) -> Any:
+  """Imports on first use: JAX takes seconds, and an exported model needs no training code."""
+  if name == 'load':
+    from cvq.api import load
+    return load
+  if name == 'load_exported':
+    from cvq.exported import load_exported
+    return load_exported
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -83,17 +83,24 @@ class Checkpoints:
     except (OSError, ValueError) as error:        # tensorstore raises ValueError for a full disk
       raise _unwritable(self._folder, error) from error
 
-  def restore(self, state: Any, *, set_aside: bool = False) -> Restored | None:
+  def restore(self, state: Any, *, step: int | None = None, set_aside: bool = False
+              ) -> Restored | None:
     """The newest checkpoint that can be read, or None where there is none.
 
     Args:
       state: a state of the same structure, shapes and types.
+      step: this one and no other.
       set_aside: moves damaged ones to WORKDIR/damaged, so that their steps can be saved again.
 
     Raises:
-      UserError: there are checkpoints and none of them can be read.
+      UserError: there are checkpoints and none of them can be read; no checkpoint of `step`.
     """
     steps = sorted(self._manager.all_steps(), reverse=True)
+    if step is not None:
+      if step not in steps:
+        raise UserError(f'No checkpoint of step {step} in {self._folder}; there are '
+                        f'{", ".join(map(str, sorted(steps))) or "none"}.')
+      steps = [step]
     abstract = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
     damaged = []
     for step in steps:

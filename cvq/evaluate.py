@@ -96,8 +96,8 @@ def evaluate(config: Any, workdir: str) -> dict:
   return write_evaluation(run, restored.state, config, workdir)
 
 
-def write_evaluation(run: session.Run, state: Any, config: Any, workdir: str) -> dict:
-  """Evaluates, writes WORKDIR/evaluation.json atomically, and returns what it holds."""
+def evaluate_run(run: session.Run, state: Any, config: Any) -> dict:
+  """What evaluation.json holds, of a state on the config's split."""
   start = time.monotonic()
   split, examples = config.evaluation.split, config.evaluation.examples
   result = evaluate_state(run, state, config, split=split, examples=examples)
@@ -108,10 +108,15 @@ def write_evaluation(run: session.Run, state: Any, config: Any, workdir: str) ->
     drawn = evaluate_state(run, state, config, split=split, imbalanced=True,
                            examples=result['retrieval']['pairs'])
     result['imbalanced'] = {part: drawn[part] for part in ('retrieval', 'intervention')}
-  result |= {
+  return result | {
       'dataset': f'{config.dataset.name} ({config.dataset.source})', 'split': split,
       'step': int(state.step), 'seed': config.seed,
       'seconds': round(time.monotonic() - start, 1), 'version': cvq.__version__}
+
+
+def write_evaluation(run: session.Run, state: Any, config: Any, workdir: str) -> dict:
+  """Evaluates, writes WORKDIR/evaluation.json atomically, and returns what it holds."""
+  result = evaluate_run(run, state, config)
   if parallel.process()[0] == 0:
     files.write_json(pathlib.Path(workdir) / 'evaluation.json', result)
     print(headline.headline(result))

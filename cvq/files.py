@@ -8,18 +8,23 @@ import pathlib
 from typing import Any
 
 
-def write_text(path: str | pathlib.Path, text: str) -> None:
+def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
   """Writes a file under another name first, so that no reader and no crash meets half of it."""
   path = pathlib.Path(path)
   partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
   try:
-    partial.write_text(text)
+    partial.write_bytes(content)
     os.replace(partial, path)
   except OSError:
     partial.unlink(missing_ok=True)
     raise
 
 
+def write_text(path: str | pathlib.Path, text: str) -> None:
+  """Writes UTF-8; see `write_bytes`."""
+  write_bytes(path, text.encode())
+
+
 def write_json(path: str | pathlib.Path, value: Any) -> None:
-  """Writes a value as indented JSON; see `write_text`."""
+  """Writes a value as indented JSON; see `write_bytes`."""
   write_text(path, json.dumps(value, indent=2) + '\n')

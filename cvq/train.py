@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 import cvq
-from cvq import checkpoints, config as configuration
+from cvq import checkpoints, config as configuration, description
 from cvq import evaluate, gallery, parallel, session, steps, writers
 from cvq.data import pipeline
 from cvq.errors import Diverged, Interrupted
@@ -75,6 +75,8 @@ class Loop:
     self.config, self.workdir = config, workdir
     self.session = session.open_run(config)
     checkpoints.write_config(workdir, config)
+    if parallel.process()[0] == 0:
+      description.write(workdir, self.session.dataset)
     self.state = self.session.state
     self.total = config.pretrain.steps + config.train.steps
     self.store = checkpoints.Checkpoints(

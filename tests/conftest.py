@@ -5,5 +5,23 @@ import os
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update('jax_disable_most_optimizations', True)
+
+
+@pytest.fixture(scope='session')
+def tiny_run(tmp_path_factory):
+  """Work directory of a finished toy run of 20 steps."""
+  from cvq import train
+  from tests import tiny
+  workdir = tmp_path_factory.mktemp('runs') / 'tiny'
+  train.train(tiny.get_config(), str(workdir))
+  return workdir
+
+
+@pytest.fixture(scope='session')
+def tiny_model(tiny_run):
+  """The API's model of that run."""
+  import cvq
+  return cvq.load(tiny_run)

@@ -38,6 +38,18 @@ def _line(text: str, start: str) -> list[str]:
 
 class HeadlineTest(absltest.TestCase):
 
+  def test_natural_majority_and_imbalance(self):
+    evaluation = _evaluation()
+    evaluation['retrieval'] |= {'natural_majority_directed': .31, 'natural_majority_factor': .52}
+    evaluation['imbalanced'] = {
+        'retrieval': evaluation['retrieval'] | {'directed': .7, 'majority_directed': .6},
+        'intervention': {'mse': .002, 'copy_mse': .008}}
+    text = headline.headline(evaluation)
+    self.assertEqual(_line(text, 'retrieval of the action')[2],
+                     'chance 0.250, majority 0.500 (not levelled: 0.310)')
+    self.assertEqual(_line(text, 'drawn as in training: action')[1:], ['0.700', 'majority 0.600'])
+    self.assertEqual(text.count('copying x 0.0080'), 1)
+
   def test_figures_and_baselines(self):
     text = headline.headline(_evaluation())
     self.assertEqual(

@@ -188,6 +188,13 @@ class CalibrationTest(parameterized.TestCase):
         expected += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
     self.assertAlmostEqual(retrieval.expected_calibration_error(confidence, correct), expected)
 
+  def test_natural_majority_is_right_as_often_as_a_judge_that_always_names_it(self):
+    counts = np.array([30, 10, 5, 30, 25, 0])                    # shape, scale, posX; +1 then -1
+    actions = np.repeat(np.arange(6), counts)
+    score = retrieval.natural_majority(counts)
+    self.assertAlmostEqual(score['natural_majority_directed'], (actions == 0).mean())
+    self.assertAlmostEqual(score['natural_majority_factor'], (actions % 3 == 0).mean())
+
 
 if __name__ == '__main__':
   absltest.main()

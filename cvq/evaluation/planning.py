@@ -1,0 +1,122 @@
+"""Multi-step retrieval: does a plan between two images lead to the right factors?"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Sequence
+
+import numpy as np
+
+from cvq.data.factors import FactorSpace
+from cvq.data.images import Images
+from cvq.errors import UserError
+
+_ROUNDS = 200                  # of drawing candidates, before a split counts as too small
+
+
+def multi_step_retrieval(
+    model: Any, images: Images, inside: Callable[[np.ndarray], np.ndarray], *,
+    steps: Sequence[int] = (2, 4, 8), pairs: int = 256, beam: int = 8, seed: int = 0) -> dict:
+  """Plans between images that random walks of n steps join, judged on the true factors.
+
+  A walk may go back on itself, so the images are at most n steps apart; `distance` says how far.
+  The plan may have n actions. It is carried out on the factor grid, where an action that would
+  leave a factor's range does nothing, and the image that it leads to is compared with the target.
+
+  Args:
+    model: with `plan` of `cvq.api.Model`.
+    images: of a full grid. inside: which images both ends are taken from, [...] int -> bool.
+    steps: the numbers n. pairs: for each. beam: width of the search. seed: of the walks.
+
+  Returns:
+    {n: {'pairs', 'distance': mean least number of actions, and for 'beam', 'greedy' (a beam of
+    one: the action that retrieval prefers, applied, and again), 'random' (n random actions) and
+    'none' (no action): {'exact': share with all factors right, 'identical': share whose image is
+    the target's, pixel for pixel, 'factors': share of factors right, 'length': mean}}}, Python
+    numbers throughout.
+
+  Raises:
+    UserError: images without a grid, too few pairs inside.
+  """
+  space = images.space
+  if images.combination is not None:
+    raise UserError('Multi-step retrieval needs an image for every combination of factors; this '
+                    'dataset is a sample of them.')
+  result = {}
+  for n in steps:
+    rng = np.random.default_rng((seed, n))
+    start, target = draw_pairs(space, inside, steps=n, pairs=pairs, rng=rng)
+    x, y = images.read(start), images.read(target)
+    planned = lambda width: [
+        [space.action_names.index(name) for name in plan.actions]
+        for plan in model.plan(x, y, max_steps=n, beam=width)]
+    plans = {'beam': planned(beam), 'greedy': planned(1),
+             'random': rng.integers(0, space.num_actions, (pairs, n)).tolist(),
+             'none': [[]] * pairs}
+    result[n] = {
+        'pairs': pairs, 'distance': float(distance(space, start, target).mean()),
+        **{name: judge(images, start, target, of) for name, of in plans.items()}}
+  return result
+
+
+def draw_pairs(space: FactorSpace, inside: Callable[[np.ndarray], np.ndarray], *, steps: int,
+               pairs: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+  """Distinct ends of random walks of valid actions.
+
+  Args:
+    space: the grid. inside: which images both ends are taken from. steps: of a walk.
+    pairs: number of them. rng: source of chance.
+
+  Returns:
+    (start, target), [pairs] int64 each.
+
+  Raises:
+    UserError: too few such pairs were met.
+  """
+  found = np.zeros((2, 0), np.int64)
+  for _ in range(_ROUNDS):
+    start = rng.integers(0, space.num_images, 4096)
+    start = end = start[inside(start)]
+    for _ in range(steps):
+      step, valid = space.step(end[:, None], np.arange(space.num_actions))   # [n, A]
+      action = np.where(valid, rng.random(valid.shape), -1).argmax(-1)
+      end = step[np.arange(len(end)), action]
+    good = inside(end) & (end != start)
+    found = np.concatenate([found, [start[good], end[good]]], axis=1)
+    if found.shape[1] >= pairs:
+      return found[0, :pairs], found[1, :pairs]
+  raise UserError(f'Only {found.shape[1]} pairs of images {steps} steps apart were found in the '
+                  f'split; {pairs} are needed. Take fewer, or another split.')
+
+
+def distance(space: FactorSpace, start: np.ndarray, target: np.ndarray) -> np.ndarray:
+  """The least number of actions between images: [n] int, [n] int -> [n] int."""
+  gap = np.abs(space.to_factors(start) - space.to_factors(target))
+  cyclic = np.asarray([factor.kind == 'cyclic' for factor in space.factors])
+  around = np.where(cyclic, np.asarray(space.sizes) - gap, gap)
+  return np.minimum(gap, around).sum(-1)
+
+
+def follow(space: FactorSpace, start: np.ndarray, plans: Sequence[Sequence[int]]) -> np.ndarray:
+  """Where actions lead on the grid, those that leave it doing nothing.
+
+  Args:
+    start: [n] int. plans: n sequences of actions.
+
+  Returns:
+    [n] int64.
+  """
+  end = np.array(start, np.int64)
+  for i, actions in enumerate(plans):
+    for action in actions:
+      end[i], _ = space.step(end[i], np.int64(action))
+  return end
+
+
+def judge(images: Images, start: np.ndarray, target: np.ndarray,
+          plans: Sequence[Sequence[int]]) -> dict:
+  """Figures of plans; see `multi_step_retrieval`."""
+  end = follow(images.space, start, plans)
+  right = images.factors(end) == images.factors(target)                      # [n, F]
+  same = (images.read(end) == images.read(target)).all((1, 2, 3))
+  return {'exact': float(right.all(-1).mean()), 'identical': float(same.mean()),
+          'factors': float(right.mean()), 'length': float(np.mean([len(p) for p in plans]))}

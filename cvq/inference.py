@@ -1,0 +1,89 @@
+"""What a trained model computes, as pure functions of its variables: the API jits and exports them.
+
+Every function takes `variables` (collections 'params' and 'codebook' of `cvq.models.ct_vae`) and
+arrays with a leading batch axis, and returns a dict of arrays with the same one. The model is
+static. Nothing is sampled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cvq.models import prediction as pred, quantizer as vq
+from cvq.models.ct_vae import CTVAE
+from cvq.models.prediction import Prediction
+from cvq.models.quantizer import Quantized
+
+
+def encode(variables: Any, images: jax.Array, *, model: CTVAE) -> dict:
+  """images: [B, H, W, C] in [0, 1] -> codes [B, V] int32."""
+  return {'codes': _encode(variables, images, model).codes}
+
+
+def represent(variables: Any, images: jax.Array, *, model: CTVAE) -> dict:
+  """images: [B, H, W, C] -> codes [B, V], embeddings [B, V, d] of them, latents [B, V, d]."""
+  q = _encode(variables, images, model)
+  return {'codes': q.codes, 'embeddings': vq.look_up(q.codes, q.codebook), 'latents': q.latents}
+
+
+def decode(variables: Any, codes: jax.Array, *, model: CTVAE) -> dict:
+  """codes: [B, V] int -> images [B, H, W, C] in [0, 1]."""
+  return {'images': to_images(variables, from_codes(variables, codes, model).vectors, model)}
+
+
+def intervene(variables: Any, images: jax.Array, actions: jax.Array, *, model: CTVAE) -> dict:
+  """What images become under an action each.
+
+  Args:
+    images: [B, H, W, C] in [0, 1]. actions: [B] int.
+
+  Returns:
+    images [B, H, W, C], decoded from the expected code vectors; codes [B, V], the likeliest of
+    each variable; mask [B, V], how far the action intervenes on each; graph [B, S, S], the
+    weights of the edges in use, row = child, column = parent.
+  """
+  quantized = _encode(variables, images, model)
+  prediction = predict(variables, quantized, actions[:, None], model)
+  expected = pred.expected_vectors(
+      prediction, quantized.codes, quantized.vectors, quantized.codebook)
+  likeliest = pred.probabilities(prediction, quantized.codes).argmax(-1).astype(jnp.int32)
+  return {'images': to_images(variables, expected[:, 0], model), 'codes': likeliest[:, 0],
+          'mask': prediction.mask[:, 0], 'graph': prediction.graph[:, 0]}
+
+
+def retrieve(variables: Any, images: jax.Array, targets: jax.Array, *, model: CTVAE) -> dict:
+  """images, targets: [B, H, W, C] -> probabilities [B, A] that an action led from one to other."""
+  x, y = _encode(variables, images, model), _encode(variables, targets, model)
+  prediction = predict(variables, x, every_action(x.codes.shape[0], model), model)
+  log_prob = pred.log_probability(prediction, x.codes, y.codes[:, None])[:, 0].sum(-1)
+  temperature = model.apply(variables, method=model.temperature)
+  return {'probabilities': jax.nn.softmax(log_prob / temperature)}
+
+
+def from_codes(variables: Any, codes: jax.Array, model: CTVAE) -> Quantized:
+  """codes: [B, V] int -> the batch as if just quantized to them."""
+  codebook = model.apply(variables, method=lambda m: m.quantizer.codebook())
+  vectors = vq.look_up(codes, codebook)
+  return Quantized(codes, vectors, vectors, codebook)
+
+
+def predict(variables: Any, quantized: Quantized, actions: jax.Array, model: CTVAE) -> Prediction:
+  """Distribution over the codes that M actions each lead to. actions: [B, M] int."""
+  return model.apply(variables, quantized, actions, train=False, method=model.predict)
+
+
+def every_action(batch: int, model: CTVAE) -> jax.Array:
+  """[B, A]: all actions for each of B images."""
+  a = model.transition.num_actions
+  return jnp.broadcast_to(jnp.arange(a), (batch, a))
+
+
+def _encode(variables: Any, images: jax.Array, model: CTVAE) -> Quantized:
+  return model.apply(variables, images, method=model.encode)
+
+
+def to_images(variables: Any, vectors: jax.Array, model: CTVAE) -> jax.Array:
+  return model.apply(variables, vectors, method=model.to_images)

@@ -1,0 +1,29 @@
+"""Tests of cvq.evaluate."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cvq import evaluate, session
+from cvq.data import pipeline
+from tests import tiny
+
+
+@pytest.mark.slow
+def test_imbalanced_training_is_evaluated_balanced_and_as_drawn(tmp_path, capsys):
+  config = tiny.get_config()
+  config.dataset.update(imbalance='scale=1000', actions='natural', data_dir=str(tmp_path))
+  run = session.open_run(config)
+  result = evaluate.write_evaluation(run, run.state, config, str(tmp_path))
+  assert json.loads((tmp_path / 'evaluation.json').read_text()) == result
+  balanced, drawn = result['retrieval'], result['imbalanced']['retrieval']
+  assert balanced['pairs'] == drawn['pairs'] == 40
+  assert balanced['majority_directed'] == .1 and drawn['majority_directed'] > .1
+  counts = pipeline.open_transitions(
+      run.dataset.images, config.dataset, 'test', imbalanced=False).counts
+  np.testing.assert_allclose(balanced['natural_majority_directed'], counts.max() / counts.sum())
+  # Small sprites are drawn a thousand times as often as large ones: copying x is better there.
+  assert result['imbalanced']['intervention']['copy_mse'] < result['intervention']['copy_mse']
+  text = capsys.readouterr().out
+  assert 'drawn as in training: action' in text and '(not levelled: 0.1' in text
