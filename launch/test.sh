@@ -7,4 +7,5 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 source "$here/setup.sh"
 set_up test
 cd "$repository"
-exec python -m pytest "$@"
+# A process a core, few of them: each compiles models of its own and takes about 1.5 GB.
+exec python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
