@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cvq import objectives
+from cvq import objectives, steps
 from cvq.models import prediction as pred, quantizer as vq
 from cvq.models.ct_vae import CTVAE
 from cvq.state import TrainState
@@ -18,11 +18,9 @@ FEEDS = ('vectors', 'codes')
 
 
 def encode_step(state: TrainState, x: jax.Array, *, model: CTVAE) -> dict:
-  """Images uint8 [B, H, W, C] -> codes [B, V], and the image decoded from them."""
+  """Images uint8 [B, H, W, C] -> {'codes': [B, V]}."""
   variables = {'params': state.params, 'codebook': {'quantizer': state.stats}}
-  quantized = model.apply(variables, objectives.to_float(x), method=model.encode)
-  return {'codes': quantized.codes,
-          'image': model.apply(variables, quantized.vectors, method=model.to_images)}
+  return {'codes': model.apply(variables, objectives.to_float(x), method=model.encode).codes}
 
 
 def chain_step(state: TrainState, x: jax.Array, actions: jax.Array, *, model: CTVAE, feed: str
@@ -71,16 +69,24 @@ class Imagination:
     self._encode = jax.jit(functools.partial(encode_step, model=model))
     self._chain = {feed: jax.jit(functools.partial(chain_step, model=model, feed=feed))
                    for feed in FEEDS}
+    self._imagine = jax.jit(functools.partial(steps.imagine_step, model=model))
 
-  def encode(self, images: Any, index: np.ndarray, *, state: TrainState | None = None) -> dict:
-    """`encode_step` of images by index, NumPy [n, ...]; of another state where one is given."""
+  def encode(self, images: Any, index: np.ndarray, *, state: TrainState | None = None
+             ) -> np.ndarray:
+    """Codes [n, V] of images by index; by another state where one is given."""
     step = functools.partial(self._encode, state or self._state)
-    return self._in_batches(lambda i: step(images.read(i)), index)
+    return self._in_batches(lambda i: step(images.read(i)), index)['codes']
 
   def chain(self, images: Any, index: np.ndarray, actions: np.ndarray, *, feed: str) -> dict:
     """`chain_step` from images by index, with actions [n, k]: NumPy [n, ...]."""
     step = functools.partial(self._chain[feed], self._state)
     return self._in_batches(lambda i, a: step(images.read(i), a), index, actions)
+
+  def graphs(self, images: Any, index: np.ndarray) -> dict:
+    """`cvq.steps.imagine_step` of images by index: graph [n, A, S, S], mask [n, A, V]."""
+    step = functools.partial(self._imagine, self._state)
+    keep = lambda out: {name: out[name] for name in ('graph', 'mask')}
+    return self._in_batches(lambda i: keep(step(images.read(i))), index)
 
   def _in_batches(self, function: Callable, *arrays: np.ndarray) -> dict:
     """Batches of one size, the last one filled up with its first rows, which are cut again."""
