@@ -38,8 +38,10 @@ class Figure:
 
 def curves(report: dict) -> list[Figure]:
   """Training curves: accuracy and image error with validation, then every loss term."""
-  found = report['curves']
-  series = lambda name, key: [(name, found[key]['step'], found[key]['value'])] * (key in found)
+  def series(name: str, key: str) -> list[charts.Series]:
+    curve = report['curves'].get(key)
+    return [(name, curve['step'], curve['value'])] if curve else []
+
   chance = report['evaluation']['retrieval']['chance']
   result = []
   accuracy = (series('training', 'train/retrieval_accuracy')
