@@ -183,7 +183,7 @@ def _ticks(low: float, high: float, count: int = 4) -> list[float]:
   step *= next(m for m in (1, 2, 2.5, 5, 10) if m * step >= rough)
   first = math.floor(low / step + 1e-9)
   last = max(math.ceil(high / step - 1e-9), first + 1)
-  return [round(i * step, 12) for i in range(first, last + 1)]
+  return [float(f'{i * step:.10g}') for i in range(first, last + 1)]
 
 
 def _powers(low: float, high: float) -> list[float]:

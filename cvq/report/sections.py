@@ -13,7 +13,7 @@ import numpy as np
 from cvq.data import pipeline
 from cvq.data.neighbours import neighbours
 from cvq.evaluation import alignment, chains, codes as code_figures, graphs, retrieval
-from cvq.evaluation.disentanglement.battery import battery
+from cvq.evaluation.disentanglement import battery
 from cvq.report import imagine
 
 
@@ -22,7 +22,7 @@ class Sizes:
   """How much of the data each section looks at; less where the split has less."""
   images: int = 15_000        # of the disentanglement metrics, information and rate
   pairs: int = 2_048          # of the variables that move
-  chains: int = 400           # of the decay; and pairs undone and swapped
+  chains: int = 256           # of the decay; and pairs undone and swapped
   steps: int = 10             # of a chain
   shown_steps: int = 8        # of a traversal
   graphs: int = 64            # images whose graphs are averaged
@@ -162,11 +162,11 @@ def representation(m: Material, config: Any, tell: Any) -> tuple[dict, dict]:
   scores = {}
   for name, array, cheap in (('codes', codes, False), ('untrained', untrained, True),
                              ('factors', factors, False)):
-    scores[name] = battery(array, factors, cheap=cheap,
-                           tell=lambda line, of=name: tell(f'{of}: {line}'))
+    scores[name] = battery.battery(array, factors, cheap=cheap,
+                                   tell=lambda line, of=name: tell(f'{of}: {line}'))
   numbers = {
       'images': len(index), 'variables': codes.shape[1], 'factors': list(m.space.names),
-      'scores': scores,
+      'scores': scores, 'fewer': battery.FEWER if codes.shape[1] > battery.WIDE else None,
       'most_information': dict(zip(m.space.names, table.max(0))),
       'rate': code_figures.rate(codes, m.codebooks, config.model.quantizer.codes)}
   return numbers, {'information': table}
