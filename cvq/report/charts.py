@@ -41,7 +41,7 @@ def lines(series: Sequence[Series], *, x_label: str, y_label: str, from_zero: bo
   for tick in ticks:
     page.line(left, to_y(tick), right, to_y(tick))
     page.text(left - 8, to_y(tick) + 4, f'{tick:g}', anchor='end', size=11)
-  for tick in _ticks(x_low, x_high, 4):
+  for tick in _ticks(x_low, x_high):
     if x_low <= tick <= x_high:
       page.text(to_x(tick), bottom + 16, f'{tick:,g}', anchor='middle', size=11)
   page.text((left + right) / 2, height - 6, x_label, anchor='middle', size=11)
@@ -175,12 +175,12 @@ def _scale(page: Svg, x: float, y: float, height: float, limit: float) -> None:
   page.text(x + 16, y + height, '0', size=11)
 
 
-def _ticks(low: float, high: float, count: int = 4) -> list[float]:
+def _ticks(low: float, high: float, count: int = 5) -> list[float]:
   """Round numbers that span [low, high]; about `count` of them."""
   span = (high - low) or abs(high) or 1.
   rough = span / count
   step = 10. ** math.floor(math.log10(rough))
-  step *= next(m for m in (1, 2, 2.5, 5, 10) if m * step >= rough)
+  step *= next(m for m in (1, 2, 5, 10) if m * step >= rough)
   first = math.floor(low / step + 1e-9)
   last = max(math.ceil(high / step - 1e-9), first + 1)
   return [float(f'{i * step:.10g}') for i in range(first, last + 1)]

@@ -13,8 +13,8 @@ from cvq.report import charts, svg
 _CURVES = {
     'loss': ('Loss, weighted sum', 'loss'),
     'retrieval': ('Cross-entropy of the action', 'nats'),
-    'reconstruction': ('Reconstruction', 'nats or squared error a pixel'),
-    'action_image': ('Image after an action', 'nats or squared error a pixel'),
+    'reconstruction': ('Reconstruction', '{a pixel}'),
+    'action_image': ('Image after an action', '{a pixel}'),
     'action_nll': ('Codes of y under the action', 'nats an image'),
     'codebook': ('Codebook', 'squared distance'),
     'edge_kl': ('KL of the edges to their prior', 'nats an edge'),
@@ -55,10 +55,12 @@ def curves(report: dict) -> list[Figure]:
            + series('copy x', 'validation/intervention/copy_mse'))
   if image:
     result.append(_lines('Image after an action, validation', image, 'MSE', from_zero=True))
+  bernoulli = report['config']['model']['likelihood'] == 'bernoulli'
+  pixel = 'nats a pixel' if bernoulli else 'squared error a pixel'
   for term, (title, unit) in _CURVES.items():
     curve = series('training', f'train/{term}')
     if curve:
-      result.append(_lines(title, curve, unit))
+      result.append(_lines(title, curve, unit.replace('{a pixel}', pixel)))
   return result
 
 
@@ -75,20 +77,17 @@ def _figure(title: str, alt: str, drawn: svg.Svg, note: str = '') -> Figure:
 
 def pages(pictures: dict) -> dict[str, Figure]:
   """Reconstructions and the atlas of interventions, as training draws them."""
-  def page(name, title, alt, note):
-    picture = pictures[name]
-    return Figure(title, alt, svg.png_uri(picture), picture.shape[1] // 2, note, paper=True)
+  def page(name: str, alt: str) -> Figure:
+    picture = pictures[name]           # has its own title; two pixels are one of the page
+    return Figure('', alt, svg.png_uri(picture), picture.shape[1] // 2, paper=True)
   return {
       'reconstructions': page(
-          'reconstructions', 'Reconstructions',
-          'Validation images, above them as the model reconstructs them, and the absolute error.',
-          'Images of the validation split; dark on light in the third line is the error.'),
+          'reconstructions',
+          'Validation images, beneath them as the model reconstructs them, and the absolute error.'),
       'atlas': page(
-          'interventions', 'Atlas of interventions',
+          'interventions',
           'Validation images in rows, actions in columns: the image that the model predicts, and '
-          'the true one beneath.',
-          'x in rows, actions in columns; the truth beneath the model. Outlined: patches whose '
-          'likeliest codes differ from those of x.')}
+          'the true one beneath. Patches whose likeliest codes change are outlined.')}
 
 
 def traversal(report: dict, pictures: dict) -> Figure:
