@@ -55,7 +55,7 @@ def lines(series: Sequence[Series], *, x_label: str, y_label: str, from_zero: bo
 
 
 def matrix(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, row_label: str,
-           column_label: str, limit: float = 1., cell: int = 46) -> Svg:
+           column_label: str, limit: float = 1., cell: int = 42) -> Svg:
   """A matrix [r, c] with its numbers: from nothing at 0 to full colour at `limit`."""
   values = np.asarray(values, np.float64)
   tall = max(22, min(cell, 34))

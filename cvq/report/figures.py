@@ -83,7 +83,7 @@ def pages(pictures: dict) -> dict[str, Figure]:
   return {
       'reconstructions': page(
           'reconstructions',
-          'Validation images, beneath them as the model reconstructs them, and the absolute error.'),
+          'Validation images, beneath them what the model makes of them, and the absolute error.'),
       'atlas': page(
           'interventions',
           'Validation images in rows, actions in columns: the image that the model predicts, and '
