@@ -44,12 +44,13 @@ def curves(workdir: str) -> dict[str, dict[str, list]]:
   for line in path.read_text().splitlines() if path.exists() else ():
     try:
       row = json.loads(line)
-    except ValueError:                                 # the last line of a killed process
+      step = row.pop('step')
+    except (ValueError, KeyError, AttributeError):     # the last line of a killed process
       continue
     for name, value in row.items():
       if name.startswith(('train/', 'validation/')) and value is not None:
         curve = found.setdefault(name, {'step': [], 'value': []})
-        curve['step'].append(row['step'])
+        curve['step'].append(step)
         curve['value'].append(value)
   return found
 
