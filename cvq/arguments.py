@@ -19,9 +19,12 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Where the run lives; default runs/NAME or runs/NAME-PRESET. The same '
     'command again goes on where it stopped.')
-_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate', 'data'],
-                          'train (ends with an evaluation), evaluate the newest checkpoint, or data: '
-                          'numbers and pictures of the dataset.')
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate', 'report', 'data'],
+                          'train (ends with an evaluation), evaluate the newest checkpoint, '
+                          'report on it (WORKDIR/report.html), or data: numbers and pictures of '
+                          'the dataset.')
+_COMPARE = flags.DEFINE_list(
+    'compare', [], 'With --mode=report: other work directories, DIR1,DIR2,..., side by side.')
 
 
 class Arguments(NamedTuple):
@@ -29,6 +32,7 @@ class Arguments(NamedTuple):
   config: Any
   workdir: str
   mode: str
+  compare: list[str]
 
 
 def parse(argv: list[str], usage: str) -> Arguments:
@@ -39,7 +43,7 @@ def parse(argv: list[str], usage: str) -> Arguments:
   """
   if any(argument in ('--help', '-h', '-help') for argument in argv[1:]):
     print(f'{usage}\nFlags:')
-    for flag in (_CONFIG, _WORKDIR, _MODE):
+    for flag in (_CONFIG, _WORKDIR, _MODE, _COMPARE):
       print(f'  --{flag.name}: {flags.FLAGS[flag.name].help}')
     sys.exit(0)
   path = _config_path(argv)
@@ -60,7 +64,9 @@ def parse(argv: list[str], usage: str) -> Arguments:
   config = _CONFIG.value
   workdir = _WORKDIR.value or os.path.join(
       'runs', '-'.join(filter(None, [config.name, config.preset])))
-  return Arguments(config, workdir, _MODE.value)
+  if _COMPARE.value and _MODE.value != 'report':
+    raise UserError('--compare stands in the report; add --mode=report')
+  return Arguments(config, workdir, _MODE.value, _COMPARE.value)
 
 
 def _config_path(argv: list[str]) -> str | None:

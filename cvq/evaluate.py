@@ -28,6 +28,16 @@ def evaluate_state(run: session.Run, state: Any, config: Any, *, split: str, exa
   Returns:
     {retrieval, intervention, reconstruction, codes}; see `cvq.evaluation`.
   """
+  table, counts = measure(run, state, config, split=split, examples=examples,
+                          imbalanced=imbalanced)
+  figures = summarise(table, counts, run.dataset.space.action_names)
+  variables = run.model.quantizer.codebooks * math.prod(run.model.grid)
+  return figures | {'codes': {'variables': variables} | figures['codes']}
+
+
+def measure(run: session.Run, state: Any, config: Any, *, split: str, examples: int,
+            imbalanced: bool = False) -> tuple[dict, np.ndarray]:
+  """What `evaluate_state` sums up, for each example: arguments for `summarise`."""
   rows = []
   for whole in pipeline.evaluation_batches(
       run.dataset, config.dataset, split=split, examples=examples,
@@ -43,10 +53,7 @@ def evaluate_state(run: session.Run, state: Any, config: Any, *, split: str, exa
   table = parallel.join(
       {name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
   counts, real = table.pop('counts').sum(0, dtype=np.float64), table.pop('real')
-  figures = summarise({name: value[real] for name, value in table.items()}, counts,
-                      run.dataset.space.action_names)
-  variables = run.model.quantizer.codebooks * math.prod(run.model.grid)
-  return figures | {'codes': {'variables': variables} | figures['codes']}
+  return {name: value[real] for name, value in table.items()}, counts
 
 
 def summarise(table: dict, counts: np.ndarray, action_names: tuple[str, ...]) -> dict:
@@ -79,9 +86,21 @@ def summarise(table: dict, counts: np.ndarray, action_names: tuple[str, ...]) ->
 
 def evaluate(config: Any, workdir: str) -> dict:
   """Evaluates the newest good checkpoint of a work directory and writes evaluation.json."""
+  run, restored = open_checkpoint(config, workdir, mode='evaluate')
+  return write_evaluation(run, restored.state, config, workdir)
+
+
+def open_checkpoint(config: Any, workdir: str, *, mode: str
+                    ) -> tuple[session.Run, checkpoints.Restored]:
+  """The run of a config, and the newest good checkpoint of its work directory.
+
+  Raises:
+    UserError: there is none, or it belongs to another config. `mode` is the one to leave out in
+      order to train.
+  """
   if not (pathlib.Path(workdir) / 'checkpoints').is_dir():
     raise UserError(f'--workdir={workdir} holds no checkpoint.\n'
-                    'Train first: the same command without --mode=evaluate')
+                    f'Train first: the same command without --mode={mode}')
   checkpoints.check_config(workdir, config, but=('evaluation.',))
   run = session.open_run(config)
   store = checkpoints.Checkpoints(
@@ -92,8 +111,8 @@ def evaluate(config: Any, workdir: str) -> dict:
     store.close()
   if restored is None:
     raise UserError(f'--workdir={workdir} holds no complete checkpoint.\n'
-                    'Go on training: the same command without --mode=evaluate')
-  return write_evaluation(run, restored.state, config, workdir)
+                    f'Go on training: the same command without --mode={mode}')
+  return run, restored
 
 
 def evaluate_run(run: session.Run, state: Any, config: Any) -> dict:

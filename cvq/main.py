@@ -1,14 +1,16 @@
 """Command line: python -m cvq.main --config=configs/dsprites.py[:PRESET] [--mode=...].
 
-Trains, evaluates what was trained, or shows the data. Examples:
+Trains, evaluates what was trained, reports on it, or shows the data. Examples:
   python -m cvq.main --config=configs/dsprites.py
   python -m cvq.main --config=configs/dsprites.py:smoke --workdir=runs/first
   python -m cvq.main --config=configs/dsprites.py --config.train.batch_size=32 --workdir=runs/b32
   python -m cvq.main --config=configs/dsprites.py --mode=evaluate
+  python -m cvq.main --config=configs/dsprites.py --mode=report --compare=runs/b32
   python -m cvq.main --config=configs/shapes3d.py --mode=data
 """
 
 import errno
+import shlex
 import signal
 import sys
 
@@ -20,7 +22,7 @@ from cvq.errors import UserError
 
 def main(argv: list[str]) -> None:
   """Runs what the command line asks for. Raises UserError."""
-  config, workdir, mode = arguments.parse(argv, usage=__doc__)
+  config, workdir, mode, compare = arguments.parse(argv, usage=__doc__)
   configuration.validate(config)
   if mode == 'data':
     from cvq import survey
@@ -30,10 +32,14 @@ def main(argv: list[str]) -> None:
   if mode == 'train':
     train.train(config, workdir)
     print(f'\nEverything is in {workdir}: evaluation.json, metrics.jsonl, pictures/, checkpoints/.'
-          '\nNext, its curves: pip install tensorboard; '
+          f'\nNext, a report on it: python -m cvq.main {shlex.join(argv[1:])} --mode=report'
+          '\nIts curves: pip install tensorboard; '
           f'tensorboard --logdir={workdir}/tensorboard')
-  else:
+  elif mode == 'evaluate':
     evaluate.evaluate(config, workdir)
+  else:
+    from cvq import report                       # scikit-learn and jinja2 take seconds more
+    report.write_report(config, workdir, compare=compare)
 
 
 def run() -> None:

@@ -189,7 +189,8 @@ class Loop:
     self.store.save(
         self.step, self.state,
         data={name: iterator.get_state() for name, iterator in self.iterators.items()},
-        config=self.config, progress={'seconds': self.seconds, 'version': cvq.__version__},
+        config=self.config, progress={'seconds': self.seconds, 'version': cvq.__version__,
+                                      'device': parallel.describe()},
         metrics=figures)
     self.saved, self.evaluation = self.step, None
 

@@ -42,6 +42,7 @@ def check(result, *parts):
     ((CONFIG, '--config.train.batch_size=-3'), ('train.batch_size is -3', 'positive')),
     ((CONFIG, '--mode=evalute'), ('evalute', 'evaluate')),
     ((CONFIG, '--wrkdir=x'), ('wrkdir',)),
+    ((CONFIG, '--compare=runs/a'), ('--compare', '--mode=report')),
     ((CONFIG, 'evaluate'), ("Unknown argument 'evaluate'",))])
 def test_what_is_known_before_anything_is_loaded(arguments, parts):
   check(run(*arguments), *parts)
@@ -82,5 +83,8 @@ def test_what_needs_data_or_a_work_directory(tmp_path):
   check(run(CONFIG, workdir, '--config.train.batch_size=6', XLA_FLAGS=four),
         'train.batch_size is 6', '4 devices', '=8')
   check(run(CONFIG, workdir, '--mode=evaluate'), 'no checkpoint', 'without --mode=evaluate')
+  check(run(CONFIG, workdir, '--mode=report'), 'no checkpoint', 'without --mode=report')
+  check(run(CONFIG, workdir, '--mode=report', f'--compare={tmp_path}/other'),
+        'no evaluation.json')
   # None of them left anything behind that would stand in the way of a good run.
   assert not (tmp_path / 'run' / 'config.json').exists()

@@ -128,6 +128,7 @@ def test_smoke_preset_runs_and_learns(tmp_path):
   assert evaluation['retrieval']['directed'] > .2
   assert evaluation['reconstruction']['mse'] < evaluation['intervention']['copy_mse']
   assert 'retrieval of the action' in out
+  assert f'configs/dsprites.py:smoke --workdir={tmp_path} --mode=report' in out
   assert sorted(p.suffix for p in (tmp_path / 'pictures').iterdir())[0] == '.png'
   assert any((tmp_path / 'tensorboard').glob('events*'))
   # Evaluation alone gives the same figures.

@@ -10,11 +10,16 @@ def headline(evaluation: dict) -> str:
 
   A figure that evaluation.json lacks or that is None has no line.
   """
-  rows = [('', 'model', 'to compare with')]
-  rows += _retrieval(evaluation['retrieval']) + _images(evaluation) + _codes(evaluation['codes'])
+  table = _table([('', 'model', 'to compare with'), *rows(evaluation)])
+  return '\n'.join([_what_was_run(evaluation), *table])
+
+
+def rows(evaluation: dict) -> list[tuple[str, str, str]]:
+  """(figure, its value, its baselines) in words; two blanks lead a figure that details another."""
+  found = _retrieval(evaluation['retrieval']) + _images(evaluation) + _codes(evaluation['codes'])
   if 'imbalanced' in evaluation:
-    rows += _imbalanced(evaluation['imbalanced'])
-  return '\n'.join([_what_was_run(evaluation), *_table(rows)])
+    found += _imbalanced(evaluation['imbalanced'])
+  return found
 
 
 def _what_was_run(evaluation: dict) -> str:

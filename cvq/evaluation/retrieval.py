@@ -117,10 +117,43 @@ def expected_calibration_error(
   Returns:
     sum over bins of (share of pairs in the bin) x |mean correct - mean confidence|, in [0, 1].
   """
+  table = reliability(confidence, correct, bins=bins)
+  gaps = table['pairs'] * np.abs(table['accuracy'] - table['confidence'])
+  return float(np.nansum(gaps) / table['pairs'].sum())
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int = BINS
+                ) -> dict[str, np.ndarray]:
+  """The curve of a reliability diagram; arguments as in `expected_calibration_error`.
+
+  Returns:
+    [bins] each: `pairs` int, and of them the means `confidence` and `accuracy`, NaN in a bin
+    without pairs.
+  """
   confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
   index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-  gaps = np.bincount(index, weights=correct - confidence, minlength=bins)
-  return float(np.abs(gaps).sum() / confidence.size)
+  pairs = np.bincount(index, minlength=bins)
+  mean = lambda values: np.where(
+      pairs > 0, np.bincount(index, values, bins) / np.maximum(pairs, 1), np.nan)
+  return {'pairs': pairs, 'confidence': mean(confidence), 'accuracy': mean(correct)}
+
+
+def confusion(probabilities: np.ndarray, actions: np.ndarray) -> np.ndarray:
+  """How often each true action is taken for each other one: row = true, column = retrieved.
+
+  Ties are shared as in `score_retrieval`, so the diagonal is its `per_action`.
+
+  Args:
+    probabilities: [n, A] posterior. actions: [n] int.
+
+  Returns:
+    [A, A] float64; a row sums to 1, or to 0 for an action without pairs.
+  """
+  best = probabilities == probabilities.max(-1, keepdims=True)
+  share = best / best.sum(-1, keepdims=True)                                  # [n, A]
+  table = np.zeros((probabilities.shape[1],) * 2)
+  np.add.at(table, actions, share)
+  return table / np.maximum(table.sum(-1, keepdims=True), 1)
 
 
 def _by_class(scores: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict:

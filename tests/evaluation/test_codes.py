@@ -63,6 +63,20 @@ class CodesTest(chex.TestCase):
     np.testing.assert_allclose(figure(counts[:, ::-1]), expected)          # of the codes' names
     np.testing.assert_allclose(figure(counts[::-1]), expected[::-1])       # codebooks are apart
 
+  def test_rate_of_constant_even_and_positioned_codes(self):
+    n, v = 64, 6                                       # 2 codebooks of 4 codes, 3 positions
+    constant = codes.rate(np.zeros((n, v), int), 2, 4)
+    self.assertAlmostEqual(constant['nominal'], 12)
+    self.assertAlmostEqual(constant['by_codebook'], 0)
+    self.assertAlmostEqual(constant['by_variable'], 0)
+    even = codes.rate(np.tile(np.arange(n)[:, None] % 4, v), 2, 4)
+    self.assertAlmostEqual(even['by_codebook'], 12)
+    self.assertAlmostEqual(even['by_variable'], 12)
+    # A code that its position gives away costs nothing, once positions are told apart.
+    fixed = codes.rate(np.tile([0, 1, 2, 3, 3, 3], (n, 1)), 2, 4)
+    self.assertAlmostEqual(fixed['by_codebook'], 3 * np.log2(3))
+    self.assertAlmostEqual(fixed['by_variable'], 0)
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -195,6 +195,41 @@ class CalibrationTest(parameterized.TestCase):
     self.assertAlmostEqual(score['natural_majority_directed'], (actions == 0).mean())
     self.assertAlmostEqual(score['natural_majority_factor'], (actions % 3 == 0).mean())
 
+  def test_reliability_says_what_each_bin_holds(self):
+    rng = np.random.default_rng(1)
+    confidence, correct = rng.random(300) ** .3, rng.random(300) < .7
+    table = retrieval.reliability(confidence, correct, bins=10)
+    self.assertEqual(table['pairs'].sum(), 300)
+    for b in range(10):
+      inside = (confidence > b / 10) & (confidence <= (b + 1) / 10)
+      self.assertEqual(table['pairs'][b], inside.sum())
+      for name, values in (('confidence', confidence), ('accuracy', correct)):
+        if inside.any():
+          self.assertAlmostEqual(table[name][b], values[inside].mean())
+        else:
+          self.assertTrue(np.isnan(table[name][b]))
+
+
+class ConfusionTest(absltest.TestCase):
+
+  def test_against_scikit_learn(self):
+    posterior, actions = _random()
+    np.testing.assert_allclose(
+        retrieval.confusion(posterior, actions),
+        metrics.confusion_matrix(actions, posterior.argmax(-1), normalize='true'))
+
+  def test_ties_are_shared_and_the_diagonal_is_the_accuracy_of_each_action(self):
+    posterior, actions = _random()
+    posterior = np.round(posterior, 1)
+    table = retrieval.confusion(posterior, actions)
+    np.testing.assert_allclose(table.sum(-1), 1)
+    score = retrieval.score_retrieval(posterior, actions, NAMES)
+    np.testing.assert_allclose(table.diagonal(), list(score['per_action'].values()))
+
+  def test_an_action_without_pairs(self):
+    table = retrieval.confusion(np.array([[.1, .9], [.8, .2]]), np.array([1, 1]))
+    np.testing.assert_allclose(table, [[0, 0], [.5, .5]])
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -110,7 +110,8 @@ def test_archive_with_a_wrong_byte(tmp_path):
   damage(path, 'CRC|Incorrect length')
 
 
-@pytest.mark.parametrize('content', [b'', b'<html>not found</html>', gzip.compress(b'no tar')])
+@pytest.mark.parametrize('content', [b'', b'<html>not found</html>', gzip.compress(b'no tar')],
+                         ids=['empty', 'page', 'gzip'])
 def test_no_archive(tmp_path, content):
   path = tmp_path / FILE.name
   path.write_bytes(content)

@@ -108,7 +108,8 @@ def test_truncated_file(tmp_path, half, kind):
   damage(path, 'ended before')
 
 
-@pytest.mark.parametrize('content', [b'', b'<html>not found</html>', gzip.compress(b'no matrix')])
+@pytest.mark.parametrize('content', [b'', b'<html>not found</html>', gzip.compress(b'no matrix')],
+                         ids=['empty', 'page', 'gzip'])
 def test_no_matrix(tmp_path, content):
   path = write(tmp_path)['dat']
   path.write_bytes(content)

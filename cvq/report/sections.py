@@ -1,0 +1,172 @@
+"""Sections of the report that need the model: each gives numbers for report.json, and pictures.
+
+`Material` holds what they share; a picture is an array that the page draws and JSON leaves out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from cvq.data import pipeline
+from cvq.data.neighbours import neighbours
+from cvq.evaluation import alignment, chains, codes as code_figures, graphs, retrieval
+from cvq.evaluation.disentanglement import battery
+from cvq.report import imagine
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+  """How much of the data each section looks at; less where the split has less."""
+  images: int = 15_000        # of the disentanglement metrics, information and rate
+  pairs: int = 2_048          # of the variables that move
+  chains: int = 256           # of the decay; and pairs undone and swapped
+  steps: int = 10             # of a chain
+  shown_steps: int = 8        # of a traversal
+  graphs: int = 64            # images whose graphs are averaged
+  failures: int = 12
+
+
+class Material:
+  """A trained model, transitions of the split it is judged on, and their grid of factors.
+
+  Attributes:
+    source, target, action: [n] transitions, the same and in the same order as those of
+      `cvq.evaluate.measure`.
+  """
+
+  def __init__(self, run: Any, state: Any, config: Any, sizes: Sizes):
+    self.run, self.sizes, self.seed = run, sizes, config.evaluation.seed
+    self.images, self.space = run.dataset.images, run.dataset.space
+    self.near = neighbours(self.images)
+    self.imagination = imagine.Imagination(run.model, state, config.evaluation.batch_size)
+    self.source, self.target, self.action = pipeline.open_transitions(
+        self.images, config.dataset, config.evaluation.split, imbalanced=False
+    ).choose(examples=config.evaluation.examples, seed=config.evaluation.seed)
+
+  @property
+  def codebooks(self) -> int:
+    return self.run.model.quantizer.codebooks
+
+  def opposite(self, action: np.ndarray) -> np.ndarray:
+    f = self.space.num_factors
+    return (action + f) % (2 * f)
+
+  def pixels(self, index: np.ndarray) -> np.ndarray:
+    """Images [..., H, W, C] in [0, 1] of indices of any shape."""
+    shape = (*np.shape(index), *self.images.image_shape)
+    return self.images.read(np.ravel(index)).reshape(shape).astype(np.float32) / 255
+
+
+def actions_retrieved(m: Material, table: dict) -> tuple[dict, dict]:
+  """Confusion, reliability and the worst mistakes. table: of `cvq.evaluate.measure`."""
+  posterior, action = np.asarray(table['posterior'], np.float64), table['action']
+  right = retrieval.credit(posterior, action)
+  of_true = np.take_along_axis(posterior, action[:, None], axis=1)[:, 0]
+  wrong = np.flatnonzero(right == 0)
+  worst = wrong[np.argsort(of_true[wrong], kind='stable')][:m.sizes.failures]
+  names = m.space.action_names
+  failures = [{
+      'true': names[action[i]], 'true_probability': of_true[i],
+      'retrieved': names[posterior[i].argmax()], 'retrieved_probability': posterior[i].max(),
+      'factors': dict(zip(m.space.names, m.images.factors(m.source[i:i + 1])[0]))}
+              for i in worst]
+  numbers = {
+      'actions': list(names), 'confusion': retrieval.confusion(posterior, action),
+      'reliability': retrieval.reliability(posterior.max(-1), right),
+      'wrong': len(wrong), 'pairs': len(action), 'failures': failures}
+  return numbers, {'x': m.images.read(m.source[worst]), 'y': m.images.read(m.target[worst])}
+
+
+def traversals(m: Material) -> dict:
+  """Pictures of each action repeated, from the x with the longest way to go.
+
+  Returns:
+    x [A, H, W, C]; model, truth [A, k, H, W, C]; valid [A, k], whether there is a true image.
+  """
+  k, chosen = m.sizes.shown_steps, []
+  for a in range(m.space.num_actions):
+    rows = m.source[m.action == a] if (m.action == a).any() else m.source[:1]
+    _, valid = chains.walk(m.near, rows, np.full((len(rows), k), a))
+    chosen.append(rows[valid.sum(1).argmax()])
+  start = np.asarray(chosen)
+  repeated = np.repeat(np.arange(m.space.num_actions)[:, None], k, axis=1)
+  place, valid = chains.walk(m.near, start, repeated)
+  model = m.imagination.chain(m.images, start, repeated, feed='vectors')['image']
+  return {'x': m.pixels(start), 'model': model, 'truth': m.pixels(place), 'valid': valid}
+
+
+def chained(m: Material) -> dict:
+  """Decay of chains, undoing, and swapping, for both feeds."""
+  n, f = m.sizes.chains, m.space.num_factors
+  source, action = m.source[:n], m.action[:n]
+  x = m.pixels(source)
+  repeated = np.repeat(action[:, None], m.sizes.steps, axis=1)
+  place, valid = chains.walk(m.near, source, repeated)
+  truth = m.pixels(place)
+  undone = np.stack([action, m.opposite(action)], axis=1)
+
+  _, open_ = m.near.step(source[:, None], np.arange(m.space.num_actions))      # [n, A]
+  other = open_ & (np.arange(m.space.num_actions) % f != action[:, None] % f)
+  draw = np.random.default_rng(m.seed).random(other.shape) * other
+  swap, second = other.any(1), draw.argmax(1)
+  order = np.stack([action, second], axis=1)[swap]
+
+  result: dict = {'images': len(source), 'swapped': int(swap.sum()),
+                  'decay': {}, 'inverse': {}, 'commutation': {}}
+  for feed in imagine.FEEDS:
+    go = lambda index, actions: m.imagination.chain(m.images, index, actions, feed=feed)
+    result['decay'][feed] = chains.decay(go(source, repeated)['image'], truth, x, valid)
+    back = go(source, undone)
+    result['inverse'][feed] = chains.inverse(back['x_codes'], back['codes'], x, back['image'])
+    if swap.any():
+      one, two = go(source[swap], order), go(source[swap], order[:, ::-1])
+      result['commutation'][feed] = chains.commutation(
+          one['codes'], two['codes'], one['image'], two['image'])
+  return result
+
+
+def mechanisms(m: Material) -> tuple[dict, dict]:
+  """Graphs and masks of each action, and which variables move, by factor."""
+  index = m.source[:m.sizes.graphs]
+  out = m.imagination.graphs(m.images, index)
+  names = m.space.action_names
+  numbers = {
+      'images': len(index), 'nodes': out['graph'].shape[-1],
+      'actions': {name: graphs.measures(out['graph'][:, a]) for a, name in enumerate(names)}}
+  pairs = slice(m.sizes.pairs)
+  before = m.imagination.encode(m.images, m.source[pairs])
+  after = m.imagination.encode(m.images, m.target[pairs])
+  f = m.space.num_factors
+  moved = alignment.by_factor(before != after, m.action[pairs], f)
+  mask = np.asarray(out['mask'].mean(0), np.float64).reshape(2, f, -1).mean(0).T     # [V, F]
+  numbers['alignment'] = alignment.agreement(mask, moved) | {
+      'pairs': len(before), 'factors': list(m.space.names),
+      'moved_per_factor': moved.sum(0), 'mask_per_factor': mask.sum(0)}
+  return numbers, {'graph': out['graph'].mean(0), 'mask': mask, 'moved': moved}
+
+
+def representation(m: Material, config: Any, tell: Any) -> tuple[dict, dict]:
+  """Information, disentanglement and rate of the codes, with an untrained encoder and the truth."""
+  rng = np.random.default_rng(m.seed)
+  total = m.images.num_images
+  index = rng.choice(total, m.sizes.images, replace=False) if total > m.sizes.images else \
+      np.arange(total)
+  factors = m.images.factors(index)
+  tell(f'codes of {len(index):,} images')
+  codes = m.imagination.encode(m.images, index)
+  untrained = m.imagination.encode(m.images, index, state=m.run.state)
+  table = alignment.information_table(codes, factors)
+  scores = {}
+  for name, array, cheap in (('codes', codes, False), ('untrained', untrained, True),
+                             ('factors', factors, False)):
+    scores[name] = battery.battery(array, factors, cheap=cheap,
+                                   tell=lambda line, of=name: tell(f'{of}: {line}'))
+  numbers = {
+      'images': len(index), 'variables': codes.shape[1], 'factors': list(m.space.names),
+      'scores': scores, 'fewer': battery.FEWER if codes.shape[1] > battery.WIDE else None,
+      'most_information': dict(zip(m.space.names, table.max(0))),
+      'rate': code_figures.rate(codes, m.codebooks, config.model.quantizer.codes)}
+  return numbers, {'information': table}

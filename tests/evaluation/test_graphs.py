@@ -1,0 +1,50 @@
+"""Measures of graphs whose order, or lack of it, is known."""
+
+import numpy as np
+import pytest
+
+from cvq.evaluation import graphs
+
+
+def _edges(size, *pairs):
+  graph = np.zeros((1, size, size))
+  for child, parent in pairs:
+    graph[0, child, parent] = 1
+  return graph
+
+
+def test_a_chain_has_an_order_and_a_self_loop_does_not_count():
+  found = graphs.measures(_edges(4, (1, 0), (2, 1), (3, 2), (3, 3)))
+  assert found == pytest.approx({'weight': 3, 'edges': 3, 'density': 3 / 12, 'mutual': 0,
+                                 'on_cycles': 0, 'acyclicity': 0})
+
+
+def test_a_cycle_of_two_and_one_of_three():
+  two = graphs.measures(_edges(4, (1, 0), (0, 1), (3, 2)))
+  assert two['mutual'] == pytest.approx(2 / 3) and two['on_cycles'] == .5
+  # tr(exp(A)) of a cycle of m: sum over its m-th roots of unity r of exp(r).
+  h = lambda m: sum(np.exp(np.exp(2j * np.pi * k / m)) for k in range(m)).real - m
+  assert two['acyclicity'] == pytest.approx(h(2))
+  three = graphs.measures(_edges(3, (1, 0), (2, 1), (0, 2)))
+  assert three['mutual'] == 0 and three['on_cycles'] == 1
+  assert three['acyclicity'] == pytest.approx(h(3))
+
+
+def test_random_graphs_against_a_search_for_cycles():
+  rng = np.random.default_rng(0)
+  for density in (.1, .2, .4):
+    graph = (rng.random((1, 7, 7)) < density).astype(float)
+    edges = graph[0].astype(bool) & ~np.eye(7, dtype=bool)
+    reach = edges.copy()
+    for middle in range(7):
+      reach |= reach[:, middle:middle + 1] & reach[middle]
+    found = graphs.measures(graph)
+    assert found['on_cycles'] == pytest.approx(reach.diagonal().mean())
+    assert (found['acyclicity'] < 1e-9) == (not reach.diagonal().any())
+
+
+def test_means_over_graphs_and_weak_weights():
+  weak = np.full((1, 3, 3), .4)
+  both = graphs.measures(np.concatenate([weak, _edges(3, (1, 0))]))
+  assert both['edges'] == .5 and both['weight'] == pytest.approx((6 * .4 + 1) / 2)
+  assert graphs.measures(np.ones((2, 1, 1)))['density'] == 0
