@@ -32,8 +32,7 @@ def config(**fields: Any):
 
 def paper_config(**fields: Any):
   """The paper's model and losses at toy size, without randomness in the graph."""
-  c = common.base()
-  common.paper(c)
+  c = common.experiment('paper', 'toy', '', images=64, transitions=64)
   small = config()
   for name in ('encoder', 'decoder'):
     small.model[name].name = 'conv'
