@@ -6,6 +6,7 @@ import math
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
+import pytest
 
 from cvq.evaluation import disentanglement
 from tests.evaluation.disentanglement import samples
@@ -78,6 +79,7 @@ class KnownAnswersTest(parameterized.TestCase):
     self._close(_metric(name)(latents[:, [2, 0, 1]], factors), scores, delta)
 
   @parameterized.parameters(*NAMES)
+  @pytest.mark.slow
   def test_duplicated_codes(self, name):
     factors = samples.drawn(N)
     scores = _metric(name)(np.concatenate([factors, samples.relabelled(factors)], -1), factors)
@@ -124,6 +126,7 @@ class KnownAnswersTest(parameterized.TestCase):
         disentanglement.infomec(codes, factors)['explicitness'] / expected, 1, delta=.25)
 
   @parameterized.parameters(*NAMES)
+  @pytest.mark.slow
   def test_noise_costs(self, name):
     factors = samples.drawn(N)
     rng = np.random.default_rng(2)

@@ -10,6 +10,7 @@ import warnings
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
+import pytest
 
 from cvq.evaluation import disentanglement as d
 from cvq.evaluation.disentanglement import information, modularity_score
@@ -71,6 +72,7 @@ class PublishedTest(parameterized.TestCase):
       ('identity', .9, 1, .9, 1), ('shuffled rows', 0, .2, 0, .2),
       ('duplicated', .9, 1, 1 - math.log(2) / math.log(10) - .1,
        1 - math.log(2) / math.log(10) + .1))
+  @pytest.mark.slow
   def test_dci(self, kind, low, high, low_complete, high_complete):
     scores = d.dci(*_data(2000, kind, factors=5), train=1000, test=1000)
     self._between(scores, low, high, 'disentanglement')
