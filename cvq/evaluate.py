@@ -129,6 +129,7 @@ def evaluate_run(run: session.Run, state: Any, config: Any) -> dict:
     result['imbalanced'] = {part: drawn[part] for part in ('retrieval', 'intervention')}
   return result | {
       'dataset': f'{config.dataset.name} ({config.dataset.source})', 'split': split,
+      'same_scene': run.dataset.images.combination is None,
       'step': int(state.step), 'seed': config.seed,
       'seconds': round(time.monotonic() - start, 1), 'version': cvq.__version__}
 

@@ -49,6 +49,11 @@ class HeadlineTest(absltest.TestCase):
                      'chance 0.250, majority 0.500 (not levelled: 0.310)')
     self.assertEqual(_line(text, 'drawn as in training: action')[1:], ['0.700', 'majority 0.600'])
     self.assertEqual(text.count('copying x 0.0080'), 1)
+    self.assertNotIn('x and y', text)
+
+  def test_transitions_between_different_scenes_are_said_to_be_such(self):
+    text = headline.headline(_evaluation() | {'same_scene': False})
+    self.assertEqual(_line(text, 'x and y')[1], 'differ')
 
   def test_figures_and_baselines(self):
     text = headline.headline(_evaluation())
