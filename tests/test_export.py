@@ -13,6 +13,8 @@ import safetensors.numpy
 import cvq
 from cvq.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = '''
 import sys
 import numpy as np
@@ -41,7 +43,6 @@ def exported(tiny_model, tmp_path_factory):
   return path
 
 
-@pytest.mark.slow
 def test_exported_model_answers_alike_without_training_code(
     tiny_model, exported, images, tmp_path):
   np.save(tmp_path / 'images.npy', images)

@@ -78,6 +78,7 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(tiny_run, tiny_model, im
   np.testing.assert_array_equal(longer.codes[0], start)
 
 
+@pytest.mark.slow
 def test_plans_are_bounded_and_empty_where_nothing_is_to_be_done(tiny_model, images):
   plans = tiny_model.plan(images[:3], images[[0, 4, 5]], max_steps=3, beam=4)
   assert plans[0].actions == () and plans[0].score == 0 and len(plans[0].codes) == 1

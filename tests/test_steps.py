@@ -60,6 +60,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
       codes = [jnp.where(dead, s.params['quantizer']['codebook'], 0) for s in (together, alone)]
       chex.assert_trees_all_close(*codes, rtol=1e-4, atol=1e-5)
 
+  @pytest.mark.slow
   def test_pmap_runs_the_same_step(self):
     c = small.config()
     model, optimizer, state = small.build(c)
@@ -93,6 +94,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
                                'transition': True, 'log_temperature': True})
     chex.assert_trees_all_equal(after.stats, state.stats)
 
+  @pytest.mark.slow
   def test_loss_is_the_weighted_sum_of_its_terms(self):
     c = small.config()
     model, optimizer, state = small.build(c)
