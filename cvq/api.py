@@ -109,22 +109,25 @@ class Model(Interface):
         y, steps=max_steps, width=beam, names=self.action_names, largest=self.facts.largest_batch)
     return plans[0] if single else plans
 
-  def evaluate(self, split: str = 'test', *, examples: int | None = None, **dataset: Any) -> dict:
-    """Figures as in evaluation.json, on the dataset of the run; opens it, or prepares it first.
+  def evaluate(self, dataset: str | None = None, split: str = 'test', *,
+               examples: int | None = None, **fields: Any) -> dict:
+    """Figures as in evaluation.json, on a dataset, which is opened, or prepared first.
 
     Args:
+      dataset: its name; default: that of the run. Another one must have the same images and
+        actions, and may need its own `source`.
       split: 'train' | 'validation' | 'test'. examples: transitions; default: of the config.
-      **dataset: other fields of config.dataset, as data_dir='...' or splits='compositional'.
+      **fields: other fields of config.dataset, as data_dir='...' or splits='compositional'.
 
     Raises:
       UserError: unknown fields, bad values, a dataset with other images or actions.
     """
     config = self.config.copy_and_resolve_references()
-    unknown = [name for name in dataset if name not in config.dataset]
+    unknown = [name for name in fields if name not in config.dataset]
     if unknown:
       raise UserError(f'config.dataset has no field {unknown[0]!r}; it has '
                       f'{", ".join(config.dataset)}.')
-    config.dataset.update(dataset)
+    config.dataset.update(fields, name=dataset or config.dataset.name)
     config.evaluation.split = split
     if examples is not None:
       config.evaluation.examples = examples

@@ -47,8 +47,8 @@ def main(argv: list[str]) -> None:
   elif mode == 'evaluate':
     evaluate.evaluate(config, workdir)
   else:
-    from cvq import report                       # scikit-learn and jinja2 take seconds more
-    report.write_report(config, workdir, compare=compare)
+    from cvq.report import collect               # scikit-learn and jinja2 take seconds more
+    collect.write_report(config, workdir, compare=compare)
 
 
 def _say_what_next(argv: list[str], workdir: str, *, reports: bool) -> None:

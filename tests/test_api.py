@@ -188,7 +188,9 @@ def test_bad_arguments_are_refused(tiny_model, pixels):
       (lambda: tiny_model.decode(np.full((2, v), 8)), '0 to 7'),
       (lambda: tiny_model.decode(np.full(v, -1)), '0 to 7'),
       (lambda: tiny_model.transform(pixels, 'factors'), 'codes, embeddings, latents'),
-      (lambda: tiny_model.evaluate('training'), 'training'),
+      (lambda: tiny_model.evaluate(split='training'), 'training'),
+      (lambda: tiny_model.evaluate('digits'), 'digits'),
+      (lambda: tiny_model.evaluate('shapes3d'), 'shapes3d has images .64, 64, 3.'),
       (lambda: tiny_model.evaluate(colour='red'), "'colour'"),
       (lambda: tiny_model.evaluate(source='elsewhere'), 'elsewhere')]:
     with pytest.raises(UserError, match=message):
@@ -205,7 +207,7 @@ def test_evaluation_equals_that_of_the_run(tiny_run, tiny_model):
   figures = tiny_model.evaluate()
   left = json.loads((tiny_run / 'evaluation.json').read_text())
   assert {**figures, 'seconds': 0} == {**left, 'seconds': 0}
-  other = tiny_model.evaluate('validation', examples=8, split_seed=1)
+  other = tiny_model.evaluate('dsprites', 'validation', examples=8, split_seed=1)
   assert other['split'] == 'validation' and other['retrieval']['pairs'] == 8
   run = tiny_model.open_run()
   state = runs.to_state(runs.read_run(str(tiny_run)))

@@ -115,6 +115,8 @@ def test_site_builds_without_warnings(tmp_path):
   for name, text in pages.items():
     loaded = re.findall(r'<(?:script|img|link|iframe)\b[^>]*?(?:src|href)="([^"]+)"', text)
     assert not [url for url in loaded if re.match(r'(https?:)?//', url)], name
+    shown = re.findall(r'<img\b[^>]*>', text)
+    assert all(re.search(r'alt="[^"./]{10,}', picture) for picture in shown), name
   assert '<math' in pages['concepts'] and 'data:image/png' not in pages['concepts']
   assert 'cvq.api.Model.intervene' in pages['api']
 

@@ -45,6 +45,9 @@ def _retrieval(r: dict) -> list[tuple[str, str, str]]:
     rows.append((f'retrieval of the {what}', _share(r[kind]),
                  f'chance {_share(chance[kind])}, majority {_share(r[f"majority_{kind}"])}'
                  + (f' (not levelled: {_share(natural)})' if natural is not None else '')))
+    if kind == 'directed' and 'directed_top2' in r:
+      rows.append(('  among the two likeliest', _share(r['directed_top2']),
+                   f'chance {_share(2 * r["chance"])}; always copying x scores chance in each'))
   if r.get('invisible_pairs') and r.get('directed_visible') is not None:
     rows.append(('  visible pairs only', _share(r['directed_visible']),
                  f'factor {_share(r["factor_visible"])}; pixel-identical pairs left out: '

@@ -33,10 +33,13 @@ def score_retrieval(
   Returns:
     Python floats, ints and dicts, ready for JSON; None where no pair tells:
     `directed`: share of pairs whose most probable action is the true one (A classes);
-    `factor`: the same for the factor, by the posterior summed over both directions (F classes);
+    `directed_top2`: share whose true action is among the two most probable;
+    `factor`: the same as `directed` for the factor, by the posterior summed over both directions
+    (F classes);
     `per_action`: `directed` among the pairs of each action;
     `per_factor`: `factor` among the pairs of each factor;
-    `chance`, `chance_factor`: 1/A and 1/F;
+    `chance`, `chance_factor`: 1/A and 1/F; also what a model reaches that always copies x, since
+    y is then equally probable under every action;
     `majority_directed`, `majority_factor`: share of the most frequent action and factor;
     `expected_calibration_error`: of the most probable action, see there;
     `pairs`, `invisible_pairs`: how many; `directed_visible`, `factor_visible`: accuracies on
@@ -59,6 +62,7 @@ def score_retrieval(
   seen = None if visible is None else np.asarray(visible, bool)
   return {
       'directed': float(directed.mean()),
+      'directed_top2': float(credit(probabilities, actions, among=2).mean()),
       'factor': float(factor.mean()),
       'per_factor': _by_class(factor, factors, factor_names),
       'per_action': _by_class(directed, actions, action_names),
@@ -92,17 +96,19 @@ def natural_majority(counts: np.ndarray) -> dict:
           'natural_majority_factor': float(counts.reshape(2, -1).sum(0).max() / counts.sum())}
 
 
-def credit(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """Expected accuracy [n] of the highest score, ties broken at random.
+def credit(scores: np.ndarray, labels: np.ndarray, *, among: int = 1) -> np.ndarray:
+  """Expected accuracy [n] of the highest scores, ties broken at random.
 
   Args:
-    scores: [n, classes]. labels: [n] int.
+    scores: [n, classes]. labels: [n] int. among: how many of the highest count.
 
   Returns:
-    [n] float64: 1 where the label alone has the highest score, 1/m where it is one of m.
+    [n] float64: the probability that the label is among them: k/m, at most 1, where it is one of
+    m equal ones and higher ones leave k places, 0 where they leave none.
   """
-  best = scores == scores.max(-1, keepdims=True)
-  return np.take_along_axis(best, labels[:, None], axis=-1)[:, 0] / best.sum(-1)
+  own = np.take_along_axis(scores, labels[:, None], axis=-1)
+  places = among - (scores > own).sum(-1)
+  return np.clip(places / (scores == own).sum(-1), 0, 1)
 
 
 def expected_calibration_error(

@@ -32,7 +32,7 @@ class Sizes:
   chains: int = 256           # of the decay; and pairs undone and swapped
   steps: int = 10             # of a chain
   shown_steps: int = 8        # of a traversal
-  graphs: int = 64            # images whose graphs are averaged
+  graphs: int = 256           # images whose graphs are averaged
   failures: int = 12
   plans: tuple[int, ...] = (2, 4, 8)      # steps between images and their targets
   shown_plan: int = 4         # of these, the one that film strips are shown of

@@ -64,6 +64,8 @@ class HeadlineTest(absltest.TestCase):
                      ['0.875', 'chance 0.250, majority 0.500'])
     self.assertEqual(_line(text, 'retrieval of the factor')[1:],
                      ['0.875', 'chance 0.500, majority 0.625'])
+    self.assertEqual(_line(text, 'among the two likeliest')[1:],
+                     ['0.917', 'chance 0.500; always copying x scores chance in each'])   # 7 1/3 / 8
     self.assertEqual(_line(text, 'visible pairs only')[1:],
                      ['0.857', 'factor 0.857; pixel-identical pairs left out: 1'])
     self.assertEqual(_line(text, 'weakest action')[1:], ['0.750', 'scale-1'])
@@ -91,7 +93,7 @@ class HeadlineTest(absltest.TestCase):
     del evaluation['intervention']['mse_codes'], evaluation['codes']['changed_positions']
     evaluation['codes'] |= {'mask_precision': None, 'usage': [.5], 'perplexity': [3.]}
     text = headline.headline(evaluation)
-    for name in ('visible', 'likeliest', 'mask', 'grid', 'None', 'codebooks'):
+    for name in ('visible', 'from the likeliest', 'mask', 'grid', 'None', 'codebooks'):
       self.assertNotIn(name, text)
     self.assertEqual(_line(text, 'codes in use')[1:], ['50%', 'perplexity 3.0'])
 

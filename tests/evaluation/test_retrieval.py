@@ -33,6 +33,7 @@ class ScoreRetrievalTest(parameterized.TestCase):
     score = retrieval.score_retrieval(np.full((7, 6), 1 / 6), actions, NAMES)
     self.assertAlmostEqual(score['directed'], 1 / 6)
     self.assertAlmostEqual(score['factor'], 1 / 3)
+    self.assertAlmostEqual(score['directed_top2'], 2 / 6)
     self.assertAlmostEqual(score['chance'], 1 / 6)
     self.assertAlmostEqual(score['chance_factor'], 1 / 3)
     self.assertAlmostEqual(score['expected_calibration_error'], 0)
@@ -66,6 +67,8 @@ class ScoreRetrievalTest(parameterized.TestCase):
     score = retrieval.score_retrieval(posterior, actions, NAMES)
     chosen = posterior.argmax(-1)
     self.assertAlmostEqual(score['directed'], metrics.accuracy_score(actions, chosen))
+    self.assertAlmostEqual(
+        score['directed_top2'], metrics.top_k_accuracy_score(actions, posterior, k=2))
     recall = metrics.recall_score(actions, chosen, average=None)
     np.testing.assert_allclose(list(score['per_action'].values()), recall)
     factor = (posterior[:, :3] + posterior[:, 3:]).argmax(-1)

@@ -6,11 +6,11 @@ import pytest
 
 from cvq import train
 from cvq.evaluation.disentanglement import battery
-from cvq.report import Sizes, write_report
+from cvq.report import collect, sections
 from tests import tiny
 
-SIZES = Sizes(images=200, pairs=24, chains=12, steps=4, shown_steps=3, graphs=4, failures=3,
-              plans=(2, 3), shown_plan=3, strips=2)
+SIZES = sections.Sizes(images=200, pairs=24, chains=12, steps=4, shown_steps=3, graphs=4,
+                       failures=3, plans=(2, 3), shown_plan=3, strips=2)
 
 
 def tiny_config(seed: int = 0):
@@ -32,6 +32,6 @@ def fixture_toy(tmp_path_factory):
     for slow in ('dci', 'sap', 'infomec'):
       patch.delitem(battery.SLOW, slow)
     patch.setenv('CVQ_DATA_DIR', str(folder / 'data'))           # where the oracle is put
-    report = write_report(tiny_config(), str(folder / 'run-0'), compare=[str(folder / 'run-1')],
-                          sizes=SIZES)
+    report = collect.write_report(tiny_config(), str(folder / 'run-0'),
+                                  compare=[str(folder / 'run-1')], sizes=SIZES)
   return types.SimpleNamespace(workdir=folder / 'run-0', config=tiny_config(), report=report)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from cvq.errors import UserError
-from cvq.report import collect, write_report
+from cvq.report import collect
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ def refuse(config, workdir, *parts, compare=()):
   before = {path: path.read_bytes() for path in workdir.rglob('*') if path.is_file()} \
       if workdir.exists() else {}
   with pytest.raises(UserError) as error:
-    write_report(config, str(workdir), compare=compare)
+    collect.write_report(config, str(workdir), compare=compare)
   for part in parts:
     assert part in str(error.value)
   assert 1 <= len(str(error.value).splitlines()) <= 3
@@ -55,7 +55,7 @@ def test_evaluation_of_another_step_is_made_anew(toy, copy, monkeypatch):
   for name in ('judged', 'chained', 'planned', 'mechanisms', 'representation', 'traversals'):
     monkeypatch.setattr(collect.sections, name, lambda *_: ({}, {}))
   monkeypatch.setattr(collect.page, 'render', lambda report, pictures: 'page')
-  report = write_report(toy.config, str(copy))
+  report = collect.write_report(toy.config, str(copy))
   new = json.loads((copy / 'evaluation.json').read_text())
   assert new['step'] == old['step'] and new['retrieval'] == old['retrieval']
   assert report['evaluation'] == new and (copy / 'report.html').read_text() == 'page'
