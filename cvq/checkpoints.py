@@ -105,7 +105,8 @@ class Checkpoints:
       set_aside: moves damaged ones to WORKDIR/damaged, so that their steps can be saved again.
 
     Raises:
-      UserError: there are checkpoints and none of them can be read; no checkpoint of `step`.
+      UserError: there are checkpoints and none of them can be read, or they have another layout;
+        no checkpoint of `step`.
     """
     abstract = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
     found = problem = None
@@ -144,6 +145,7 @@ class Checkpoints:
         if items.progress.pop(_CHECKSUM) != checksum(items.state):
           raise ValueError('the state does not have the checksum that it was saved with')
       except Exception as error:  # pylint: disable=broad-except
+        self._refuse_other_layout(step, abstract)
         reason = ' '.join(str(error).split())[:150]
         print(f'Checkpoint {self._folder / str(step)} is damaged ({reason}); '
               'trying the one before it.', file=sys.stderr, flush=True)
@@ -158,6 +160,24 @@ class Checkpoints:
                       f'{", ".join(map(str, steps))}).\nNothing was deleted. Start again with '
                       'another --workdir, or put a good copy back.')
     return None
+
+  def _refuse_other_layout(self, step: int, abstract: Any) -> None:
+    """Raises UserError for a checkpoint that is whole, but has other arrays than this version."""
+    try:
+      items = self._manager.restore(step, args=ocp.args.Composite(
+          state=ocp.args.StandardRestore(), progress=ocp.args.JsonRestore()))
+      saved, version = _layout(items.state), items.progress['version']
+    except Exception:  # pylint: disable=broad-except
+      return                                                      # damaged: not for us to tell
+    wanted = _layout(abstract)
+    other = sorted(name for name in saved.keys() | wanted.keys()
+                   if saved.get(name) != wanted.get(name))
+    if other:
+      raise UserError(
+          f'{self._folder / str(step)} was written by cvq {version} with another layout than this '
+          f'version reads: {len(other)} arrays differ, the first is {other[0]} ('
+          f'{saved.get(other[0], "not there")}, expected {wanted.get(other[0], "none")}).\n'
+          'Load it with the version of cvq that wrote it, or train again in another --workdir.')
 
   def _set_aside(self, step: int) -> None:
     target = self._folder.parent / 'damaged' / str(step)
@@ -205,6 +225,12 @@ def checksum(state: Any) -> int:
   for leaf in jax.tree.leaves(state):
     value = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8), value)
   return value
+
+
+def _layout(state: Any) -> dict[str, str]:
+  """{'params/encoder/hidden/kernel': 'float32 (144, 192)', ...} of a state or its dicts."""
+  return {jax.tree_util.keystr(path, simple=True, separator='/'): f'{leaf.dtype} {leaf.shape}'
+          for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
 
 
 def _check_room(folder: pathlib.Path, size: int) -> None:

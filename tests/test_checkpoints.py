@@ -155,11 +155,16 @@ def test_a_full_disk_is_said_before_anything_is_written(store, tmp_path, monkeyp
   assert store.restore(state_of(0)).step == 2
 
 
-def test_a_state_of_another_shape_is_not_silently_taken(store):
+@pytest.mark.parametrize('params, message', [
+    ({'w': jnp.zeros((4, 4))}, r'1 arrays differ.*params/w .float32 .4, 3., expected .*4, 4'),
+    ({'w': jnp.zeros((4, 3), int)}, r'params/w .float32 .4, 3., expected int32'),
+    ({'v': jnp.zeros((4, 3))}, r'2 arrays differ.*params/v .not there, expected float32 .4, 3.')])
+def test_another_layout_is_refused_and_is_no_damage(store, tmp_path, params, message):
   save(store, 1)
-  other = {'step': jnp.int32(0), 'params': {'w': jnp.zeros((4, 4))}}
-  with pytest.raises(UserError):
-    store.restore(other)
+  save(store, 2)
+  with pytest.raises(UserError, match='/2 was written by cvq test.*' + message):
+    store.restore({'step': jnp.int32(0), 'params': params}, set_aside=True)
+  assert steps_in(tmp_path) == [1, 2]
 
 
 def test_config_of_another_run_is_refused_with_the_differences(tmp_path):
