@@ -164,6 +164,7 @@ class Checkpoints:
   def _refuse_other_layout(self, step: int, abstract: Any) -> None:
     """Raises UserError for a checkpoint that is whole, but has other arrays than this version."""
     try:
+      _read_through(self._folder / str(step) / 'state')           # Orbax fails with a traceback
       items = self._manager.restore(step, args=ocp.args.Composite(
           state=ocp.args.StandardRestore(), progress=ocp.args.JsonRestore()))
       saved, version = _layout(items.state), items.progress['version']
