@@ -23,10 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from cvq import inference, losses
-from cvq.interface import in_batches
+from cvq.api.interface import in_batches
+from cvq.api.results import Plan
 from cvq.models import prediction as pred
 from cvq.models.ct_vae import CTVAE
-from cvq.results import Plan
 
 
 @flax.struct.dataclass

@@ -115,10 +115,10 @@ def test_site_builds_without_warnings(tmp_path):
   for name, text in pages.items():
     loaded = re.findall(r'<(?:script|img|link|iframe)\b[^>]*?(?:src|href)="([^"]+)"', text)
     assert not [url for url in loaded if re.match(r'(https?:)?//', url)], name
-    shown = re.findall(r'<img\b[^>]*>', text)
+    shown = re.findall(r'<img\b[^>]*src="_images[^>]*>', text)
     assert all(re.search(r'alt="[^"./]{10,}', picture) for picture in shown), name
   assert '<math' in pages['concepts'] and 'data:image/png' not in pages['concepts']
-  assert 'cvq.api.Model.intervene' in pages['api']
+  assert 'cvq.api.model.Model.intervene' in pages['api']
 
 
 def test_tutorial_is_stored_with_outputs():

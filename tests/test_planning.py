@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from cvq import inference, losses, planning, runs
+from cvq.api.results import Plan
 from cvq.data.factors import Factor, FactorSpace
 from cvq.data.images import ArrayImages
 from cvq.errors import UserError
 from cvq.evaluation import planning as evaluation
 from cvq.models import prediction as pred
-from cvq.results import Plan
 
 SPACE = FactorSpace((Factor('size', 3), Factor('angle', 4, 'cyclic')))
 IMAGES = ArrayImages(SPACE, np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1))
@@ -30,7 +30,7 @@ class _Grid:
   """A model whose states are indices of SPACE, and whose score is the distance left."""
 
   def plan(self, images, targets, *, max_steps, beam):
-    """As `cvq.api.Model.plan`: the true shortest plans, or one wrong action for a beam of one."""
+    """As `Model.plan`: the true shortest plans, or one wrong action for a beam of one."""
     plans = []
     for x, y in zip(images.reshape(-1), targets.reshape(-1)):
       options = (actions for n in range(max_steps + 1)

@@ -8,12 +8,13 @@ from typing import Any, Callable
 import jax
 import numpy as np
 
+from cvq.api.results import Plan
 from cvq.data.images import Images
-from cvq.results import Plan
 
 
 class LatentPlanner:
-  """Beam search over predicted latents; `cvq.evaluation.planning` takes it for a `cvq.api.Model`.
+  """Beam search over predicted latents, in the place of `cvq.api.model.Model` in
+  `cvq.evaluation.planning`.
 
   Args:
     model: a `cvq.baselines.latent.Latent`. params: of it. names: A, of the actions.

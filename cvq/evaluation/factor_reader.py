@@ -22,7 +22,8 @@ import optax
 import safetensors
 import safetensors.numpy
 
-from cvq import files, weights
+from cvq import files
+from cvq.api import weights
 from cvq.data import datasets, splits
 from cvq.data.images import Images
 from cvq.errors import UserError

@@ -24,7 +24,7 @@ def multi_step_retrieval(
   leave a factor's range does nothing, and the image that it leads to is compared with the target.
 
   Args:
-    model: with `plan` of `cvq.api.Model`.
+    model: with `plan` of `cvq.api.model.Model`.
     images: of a full grid. inside: which images both ends are taken from, [...] int -> bool.
     steps: the numbers n. pairs: for each. beam: width of the search. seed: of the walks.
 

@@ -13,7 +13,8 @@ from typing import Any, Callable
 import numpy as np
 
 import cvq
-from cvq import api, runs
+from cvq import runs
+from cvq.api.model import Model
 from cvq.data import pipeline, splits
 from cvq.data.neighbours import neighbours
 from cvq.description import Description
@@ -43,14 +44,14 @@ class Material:
   """A trained model, transitions of the split it is judged on, and their grid of factors.
 
   Attributes:
-    model: `cvq.api.Model` of the state.
+    model: `cvq.api.model.Model` of the state.
     source, target, action: [n] transitions, the same and in the same order as those of
       `cvq.evaluate.measure`.
   """
 
   def __init__(self, run: Any, state: Any, config: Any, sizes: Sizes):
     self.run, self.sizes, self.seed = run, sizes, config.evaluation.seed
-    self.model = api.Model(runs.Trained(
+    self.model = Model(runs.Trained(
         config, Description.of(run.dataset), state.variables, int(state.step), cvq.__version__,
         None))
     self.images, self.space = run.dataset.images, run.dataset.space

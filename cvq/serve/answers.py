@@ -30,7 +30,7 @@ def intervene(model: Any, image: np.ndarray, action: str) -> dict:
   """The image under an action, which codes moved, mask and graph.
 
   Args:
-    model: `cvq.api.Model`. image: [H, W, C] uint8. action: its name.
+    model: `cvq.api.model.Model`. image: [H, W, C] uint8. action: its name.
 
   Returns:
     image: URI. moved: codes of all that differ from those of x, positions of the grid with such,

@@ -34,7 +34,7 @@ def make_app(model: Any, examples: Examples | None = None, *, name: str = 'cvq',
   """The application, for a WSGI server or a test client.
 
   Args:
-    model: `cvq.api.Model`. examples: of its dataset. name: of the run.
+    model: `cvq.api.model.Model`. examples: of its dataset. name: of the run.
     no_examples: why there are none, for the reader.
     hosts: names or addresses it is reached by, besides those of this machine itself.
   """

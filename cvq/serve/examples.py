@@ -62,7 +62,7 @@ def open_examples(model: Any, config: Any) -> tuple[Examples | None, str]:
   """The dataset of a run, if it is there or can be rendered; nothing is downloaded.
 
   Args:
-    model: `cvq.api.Model`. config: the whole config.
+    model: `cvq.api.model.Model`. config: the whole config.
 
   Returns:
     The examples or None, and, for a reader, why there are none.

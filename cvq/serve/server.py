@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cvq import api
+from cvq.api.model import load
 from cvq.errors import UserError
 
 _THREADS = 4                   # they wait for the one computation; more would wait longer
@@ -34,7 +34,7 @@ def serve(config: Any, workdir: str, *, host: str = '127.0.0.1', port: int = 800
   import waitress                                      # an extra
   from cvq.serve import app, examples
   with contextlib.closing(listen(host, port)) as listener:  # what fails at once, before the model
-    model = api.load(workdir)
+    model = load(workdir)
     found, reason = examples.open_examples(model, config)
     print(f'{model!r}\nCompiling ...', flush=True)
     model.intervene(np.zeros(model.facts.image_shape, np.uint8), 0)

@@ -14,7 +14,8 @@ from absl import flags
 import jax
 import numpy as np
 
-from cvq import api, arguments, evaluate, files, main as command, parallel, runs, session
+from cvq import arguments, evaluate, files, main as command, parallel, runs, session
+from cvq.api.model import Model
 from cvq.baselines import planning as planners
 from cvq.data.splits import members
 from cvq.errors import UserError
@@ -87,7 +88,7 @@ def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
   inside = members(images, config.dataset, config.evaluation.split)
   if config.method == 'inverse':
     return {str(n): _shown(run, state, inside, n, pairs) for n in steps}
-  model = api.Model(runs.read_run(workdir)) if config.method == 'ct_vae' else \
+  model = Model(runs.read_run(workdir)) if config.method == 'ct_vae' else \
       planners.LatentPlanner(run.model, state.params, names)
   found = planning.multi_step_retrieval(model, images, inside, steps=steps, pairs=pairs)
   return {str(n): figures for n, figures in found.items()}

@@ -65,7 +65,7 @@ class HeadlineTest(absltest.TestCase):
     self.assertEqual(_line(text, 'retrieval of the factor')[1:],
                      ['0.875', 'chance 0.500, majority 0.625'])
     self.assertEqual(_line(text, 'among the two likeliest')[1:],
-                     ['0.917', 'chance 0.500; always copying x scores chance in each'])   # 7 1/3 / 8
+                     ['0.917', 'chance 0.500; always copying x scores chance in each'])
     self.assertEqual(_line(text, 'visible pairs only')[1:],
                      ['0.857', 'factor 0.857; pixel-identical pairs left out: 1'])
     self.assertEqual(_line(text, 'weakest action')[1:], ['0.750', 'scale-1'])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cvq.interface import Facts, Interface
-from cvq.results import Plan
+from cvq.api.interface import Facts, Interface
+from cvq.api.results import Plan
 from cvq.serve import app as application
 
 SIDE, GRID, BOOKS = 16, 4, 2

@@ -1,7 +1,7 @@
 """A model as StableHLO: its inference functions with their weights, free of this code.
 
 The directory holds one serialised `jax.export` module for each function, for any batch size and
-for CPU, CUDA and TPU; weights.npz; and model.json. `cvq.exported` reads it.
+for CPU, CUDA and TPU; weights.npz; and model.json. `cvq.api.exported` reads it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
-from cvq import inference, weights
+from cvq import inference
+from cvq.api import weights
+from cvq.api.exported import FORMAT
+from cvq.api.interface import Facts
 from cvq.errors import UserError
-from cvq.exported import FORMAT
-from cvq.interface import Facts
 from cvq.models.ct_vae import CTVAE
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')

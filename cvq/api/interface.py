@@ -7,9 +7,9 @@ from typing import Any, Callable, Mapping
 
 import numpy as np
 
+from cvq.api.inputs import as_actions, as_codes, as_images
+from cvq.api.results import Edited, Ranked
 from cvq.errors import UserError
-from cvq.inputs import as_actions, as_codes, as_images
-from cvq.results import Edited, Ranked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Interface:
     """Codes of images.
 
     Args:
-      images: [n, H, W, C] uint8 or floating in [0, 1]; see `cvq.inputs.as_images`.
+      images: [n, H, W, C] uint8 or floating in [0, 1]; see `cvq.api.inputs.as_images`.
 
     Returns:
       [n, V] int32, ordered (codebook, row, column); [V] for a single image.

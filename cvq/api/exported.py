@@ -1,4 +1,4 @@
-"""Loads what `cvq.export` wrote. Needs JAX and NumPy; no model, no Flax, no training code."""
+"""Loads what `cvq.api.export` wrote. Needs JAX and NumPy; no model, no Flax, no training code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import jax
 from jax import export as jax_export
 import numpy as np
 
+from cvq.api.interface import Facts, Interface
 from cvq.errors import UserError
-from cvq.interface import Facts, Interface
 
 FORMAT = 'cvq-export-1'
 FUNCTIONS = ('encode', 'decode', 'intervene', 'retrieve')

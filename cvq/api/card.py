@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cvq.errors import UserError
-from cvq.interface import Facts
+from cvq.api.interface import Facts
 
 
 def write(facts: Facts, config: Any, evaluation: dict | None) -> str:

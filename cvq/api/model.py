@@ -16,14 +16,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from cvq import card, config as configuration, evaluate, export, inference, planning
-from cvq import runs, session, state as train_state, weights
+from cvq import config as configuration, evaluate, inference, planning
+from cvq import runs, session, state as train_state
+from cvq.api import card, export, weights
+from cvq.api.inputs import as_images
+from cvq.api.interface import Facts, Interface
+from cvq.api.results import Plan
 from cvq.data import datasets
 from cvq.description import Description
 from cvq.errors import UserError
-from cvq.inputs import as_images
-from cvq.interface import Facts, Interface
-from cvq.results import Plan
 
 KINDS = ('codes', 'embeddings', 'latents')
 
