@@ -99,9 +99,10 @@ def base() -> ConfigDict:
   p.decay_every = 1
 
   c.train = t = ConfigDict()
-  t.steps = 2400
+  t.steps = 3850
   t.batch_size = 16                 # x per step, over all devices and processes
   t.targets = 4                     # targets per x
+  t.drawn = 1                       # of these, at most so many are drawn; of others codes count
   t.modes = 'mixed'                 # mixed (all three on every batch) | alternate
   t.mode_weights = (1., 1., 1.)     # alternate: base, action, causal
   t.trainable = 'all'               # all | transition (two stages: the autoencoder is frozen)

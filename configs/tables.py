@@ -109,10 +109,12 @@ def ablations() -> Table:
       ('no_nll', 'no likelihood of the codes'): {'loss__action_nll': 0.},
       ('no_retrieval', 'no loss on the posterior'): {'loss__retrieval': 0.},
       ('forward', 'posterior from x to y alone'): {'model__posterior': 'forward'},
+      ('every_drawn', 'all four targets drawn, in fewer steps'): {
+          'train__drawn': 4, 'train__steps': 2400},
       ('one_target', 'one target for each x, 64 x'): {
           'train__targets': 1, 'train__batch_size': 64},
       ('frozen', 'autoencoder first, then frozen'): {
-          'pretrain__steps': 1275, 'train__steps': 1275, 'train__trainable': 'transition'}}
+          'pretrain__steps': 2000, 'train__steps': 2000, 'train__trainable': 'transition'}}
   return Table(
       'ablations', 'Our parts, one by one', 'dSprites, the default model with one thing changed.',
       ('model', 'method'),

@@ -43,17 +43,18 @@ def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CT
 
   Returns:
     loss [], and a dict of `terms` (unweighted, by name), `figures` (of interest), `quantized`
-    (all images of the batch, for the care of the codebooks).
+    (x and the targets that are drawn, for the care of the codebooks).
   """
   variables = {'params': params, 'codebook': {'quantizer': stats}}
   apply = lambda method, *args, **kwargs: model.apply(
       variables, *args, method=method, rngs={'sample': key}, **kwargs)
   x = to_float(batch['x'])
   b = x.shape[0]
-  images = x
+  images, drawn = x, 0
   if mode != 'base':
-    y = to_float(batch['y'])
-    images = jnp.concatenate([x, y.reshape(-1, *y.shape[2:])])
+    y = to_float(batch['y'])                                                 # [B, T, H, W, C]
+    drawn = y.shape[1] if mode == 'reconstruction' else config.train.drawn
+    images = jnp.concatenate([x, _flat(y[:, :drawn])])
   quantized = apply(model.encode, images)
   terms, figures = {}, {}
 
@@ -69,13 +70,21 @@ def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CT
   if mode in ('base', 'mixed'):
     terms |= _base_terms(apply, model, from_x)
   if mode in ('action', 'causal', 'mixed'):
+    y_codes = quantized.codes[b:].reshape(b, -1, from_x.codes.shape[-1])
+    if y.shape[1] > drawn:            # whole numbers: no gradient, so the encoder runs forward only
+      others = apply(model.encode, _flat(y[:, drawn:])).codes
+      y_codes = jnp.concatenate([y_codes, others.reshape(b, -1, y_codes.shape[-1])], axis=1)
     more, figures = _transition_terms(
-        apply, model, config, mode, from_x, quantized.codes[b:], images[b:],
-        batch['action'])
+        apply, model, config, mode, from_x, y_codes, images[b:], batch['action'])
     terms |= more
 
   loss = sum(config.loss[name] * value for name, value in terms.items())
   return loss, {'terms': terms, 'figures': figures, 'quantized': quantized}
+
+
+def _flat(y: jax.Array) -> jax.Array:
+  """[B, T, H, W, C] -> [B*T, H, W, C]."""
+  return y.reshape(-1, *y.shape[2:])
 
 
 def _base_terms(apply, model: CTVAE, from_x: Quantized) -> dict:
@@ -96,9 +105,11 @@ def _base_terms(apply, model: CTVAE, from_x: Quantized) -> dict:
 def _transition_terms(apply, model: CTVAE, config: Any, mode: str, from_x: Quantized,
                       y_codes: jax.Array, y_images: jax.Array, actions: jax.Array
                       ) -> tuple[dict, dict]:
-  """Action mode needs the true action only, causal mode all of them; both score codes of y."""
+  """Action mode needs the true action only, causal mode all of them; both score codes of y.
+
+  y_codes: [B, T, V]. y_images: [B*D, H, W, C], of the first D targets of each x.
+  """
   b, t = actions.shape
-  y_codes = y_codes.reshape(b, t, -1)
   hypotheses = actions if mode == 'action' else model.every_action(b)
   prediction = apply(model.predict, from_x, hypotheses, train=True)
   log_prob = pred.log_probability(prediction, from_x.codes, y_codes)         # [B, T, M, V]
@@ -116,7 +127,8 @@ def _transition_terms(apply, model: CTVAE, config: Any, mode: str, from_x: Quant
     if config.loss.action_image:
       expected = pred.expected_vectors(
           prediction, from_x.codes, from_x.vectors, from_x.codebook)
-      expected = jnp.take_along_axis(expected, true[:, :, None, None], axis=1)
+      of_drawn = true[:, :len(y_images) // b, None, None]
+      expected = jnp.take_along_axis(expected, of_drawn, axis=1)
       outputs = apply(model.decode, expected.reshape(-1, *expected.shape[2:]))
       terms['action_image'] = losses.reconstruction(outputs, y_images, model.likelihood)
   if mode in ('causal', 'mixed'):

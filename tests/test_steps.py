@@ -102,6 +102,27 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     total = sum(c.loss[name] * scalars[name] for name in c.loss if name in scalars)
     chex.assert_trees_all_close(scalars['loss'], total, rtol=1e-5)
 
+  @pytest.mark.slow
+  def test_targets_that_are_not_drawn_count_by_their_codes_alone(self):
+    """What is scored does not depend on `drawn`; what is drawn is as if there were no others."""
+    batch = small.batch(targets=3)
+    first = {name: value if name == 'x' else value[:, :1] for name, value in batch.items()}
+
+    def terms_of(batch, drawn):
+      c = small.config(train__drawn=drawn)
+      model, _, state = small.build(c)
+      loss = jax.jit(functools.partial(objectives.objective, model=model, config=c, mode='mixed'))
+      return loss(state.params, state.stats, batch, jax.random.key(0))[1]['terms']
+
+    one, two, alone, every = (
+        terms_of(batch, 1), terms_of(batch, 2), terms_of(first, 1), terms_of(batch, 9))
+    for name in ('retrieval', 'action_nll'):
+      chex.assert_trees_all_close(one[name], two[name], every[name], rtol=1e-5)
+      self.assertNotEqual(float(one[name]), float(alone[name]))
+    for name in ('reconstruction', 'action_image', 'codebook', 'commitment'):
+      chex.assert_trees_all_close(one[name], alone[name], rtol=1e-5)
+      self.assertNotEqual(float(one[name]), float(two[name]))
+
   def test_the_step_is_deterministic_and_its_key_follows_the_step(self):
     c = small.config(model__transition__sampling='gumbel')
     model, optimizer, state = small.build(c)
