@@ -43,9 +43,10 @@ class Composer:
 
   def __init__(self, cells: Mapping[str, np.ndarray]):
     self._sizes = np.asarray([len(cells[layer]) for layer in LAYERS])
-    pairs = [_pair(cells[below], cells[above]) for below, above in zip(LAYERS[::2], LAYERS[1::2])]
-    self._base = pairs[0][1].reshape(-1, CELL * CELL * 3)
-    self._stencils = [_Stencil(*pair) for pair in pairs[1:]]
+    base, *others = [(cells[below], cells[above])
+                     for below, above in zip(LAYERS[::2], LAYERS[1::2])]
+    self._base = np.ascontiguousarray(_pairs(*base)[:, 1])
+    self._stencils = [_Stencil(*other) for other in others]
 
   def compose(self, values: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Images, uint8 [n, 64, 64, 3]. values: [6, n] int, of each of LAYERS. pose: [n] int."""
@@ -62,43 +63,49 @@ class Composer:
 
 
 class _Stencil:
-  """Cells that cover others, within the rows that all of them share.
+  """Two layers that cover others, within the rows that all their cells share.
 
   Rows are kept whole: then they lie side by side, which outweighs the empty columns.
 
   Args:
-    covers: bool [n, 64, 64]. colours: uint8 [n, 64, 64, 3], 0 where nothing is covered.
+    below, above: uint8 [values, POSES, 64, 64, 4], RGBA.
   """
 
-  def __init__(self, covers: np.ndarray, colours: np.ndarray):
-    used = np.flatnonzero(covers.any((0, 2)))
+  def __init__(self, below: np.ndarray, above: np.ndarray):
+    used = np.flatnonzero(np.any(
+        [(layer[..., 3] > OPAQUE).any((0, 1, 3)) for layer in (below, above)], axis=0))
     rows = slice(used[0], used[-1] + 1) if used.size else slice(0, 0)
     self._pixels = slice(CELL * 3 * rows.start, CELL * 3 * rows.stop)
-    # For each cell: bits of what is below that stay, and bits that are added.
-    self.table = np.empty((len(covers), 2, rows.stop - rows.start, CELL, 3), np.uint8)
-    self.table[:, 0] = np.where(covers[:, rows], np.uint8(0), np.uint8(255))[..., None]
-    self.table[:, 1] = colours[:, rows]
-    self.table = self.table.reshape(len(covers), 2, -1)
+    self._table = _pairs(below[:, :, rows], above[:, :, rows])
 
   def apply(self, images: np.ndarray, number: np.ndarray) -> None:
     """Draws cells over images, in place. images: [n, 64 * 64 * 3] uint8. number: [n] int."""
-    below = images[:, self._pixels]
-    cells = self.table.take(number, axis=0)
-    below &= cells[:, 0]
-    below |= cells[:, 1]
+    under = images[:, self._pixels]
+    cells = self._table.take(number, axis=0)
+    under &= cells[:, 0]
+    under |= cells[:, 1]
 
 
-def _pair(below: np.ndarray, above: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Every value of one layer below every value of another, in every pose; the pose is fastest.
+def _pairs(below: np.ndarray, above: np.ndarray) -> np.ndarray:
+  """Every value of one layer under every value of another, in every pose.
 
   Args:
-    below, above: uint8 [v, POSES, 64, 64, 4] and [w, POSES, 64, 64, 4], RGBA.
+    below, above: uint8 [v, POSES, H, 64, 4] and [w, POSES, H, 64, 4], RGBA.
 
   Returns:
-    (where they cover, bool [v w POSES, 64, 64]; their colours there, else 0: [v w POSES, 64, 64,
-    3]).
+    uint8 [v w POSES, 2, H * 64 * 3]: bits of what is under both that stay, bits that are added.
   """
-  lower, upper = below[:, None, ..., 3] > OPAQUE, above[..., 3] > OPAQUE
-  colours = np.where(upper[..., None], above[..., :3],
-                     below[:, None, ..., :3] * lower[..., None])
-  return ((lower | upper).reshape(-1, CELL, CELL), colours.reshape(-1, CELL, CELL, 3))
+  (lower_stays, lower), (upper_stays, upper) = _bits(below), _bits(above)
+  values, poses, size = upper.shape
+  table = np.empty((len(below), values, poses, 2, size), np.uint8)
+  np.bitwise_and(lower_stays[:, None], upper_stays, out=table[..., 0, :])
+  np.bitwise_and(lower[:, None], upper_stays, out=table[..., 1, :])
+  table[..., 1, :] |= upper
+  return table.reshape(len(below) * values * poses, 2, size)
+
+
+def _bits(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Of [v, POSES, H, 64, 4]: bits that stay and that are added, uint8 [v, POSES, H * 64 * 3]."""
+  stays = np.repeat(np.where(cells[..., 3] > OPAQUE, np.uint8(0), np.uint8(255)), 3, axis=-1)
+  stays = stays.reshape(*cells.shape[:2], cells.shape[2] * CELL * 3)
+  return stays, cells[..., :3].reshape(stays.shape) & ~stays
