@@ -5,13 +5,10 @@ import html.parser
 import io
 import json
 import math
-from unittest import mock
 from xml.etree import ElementTree
 
 from PIL import Image
 import pytest
-
-from cvq.report import page as page_module
 
 pytestmark = pytest.mark.slow
 
@@ -159,12 +156,3 @@ def test_numbers_agree_among_themselves(written):
   assert alike[0]['graph']['difference'] > 0
   group = written['compare']['groups'][0]
   assert group['seeds'] == [0, 1] and group['runs'] == ['run-0', 'run-1']
-
-
-@pytest.mark.parametrize('grid', [True, False])
-def test_says_where_the_images_are_no_grid(toy, monkeypatch, grid):
-  """As in CelebA, where both ends of a transition are different people."""
-  monkeypatch.setattr(page_module, 'figures', mock.MagicMock())        # none is drawn
-  assert toy.report['run']['grid_of_images']
-  report = toy.report | {'run': toy.report['run'] | {'grid_of_images': grid}}
-  assert ('another photograph' in page_module.render(report, {})) == (not grid)
