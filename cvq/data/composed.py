@@ -16,8 +16,8 @@ class ComposedImages(Images):
   """Images that are a constant plus layers, each of a colour times its share of a pixel.
 
   The first L factors of the space are the colours of the L layers; the others, in their order, are
-  the geometry. Layers are coloured once in all hues, so that reading an image is L additions; of a
-  layer, only the rows are kept in which it appears.
+  the geometry. Layers are coloured once in all hues, and the constant is added to the last of them,
+  so that reading an image copies one layer and adds the others, each in the rows where it appears.
 
   Args:
     space: [L colours, ..., geometry].
@@ -34,29 +34,41 @@ class ComposedImages(Images):
       raise ValueError(f'{shares.shape} shares and {len(palette)} hues do not fill {space.sizes}')
     if (shares.sum(-1, dtype=np.uint16)[..., None] + constant).max() > 255:
       raise ValueError('shares and constant add to more than 255')
-    self.space, self.image_shape, self._constant = space, constant.shape[1:], constant
-    self._hues = len(palette)
-    self._layers = [_coloured(shares[..., layer], palette) for layer in range(layers)]
+    self.space, self.image_shape = space, constant.shape[1:]
+    self._geometries, self._hues = geometries, len(palette)
+    *self._above, (_, self._base) = [
+        _coloured(shares[..., layer], palette, constant if layer == layers - 1 else None)
+        for layer in range(layers)]
 
   def read(self, index: np.ndarray) -> np.ndarray:
-    colours, geometry = np.divmod(np.asarray(index), len(self._constant))
-    images = np.empty((len(geometry), *self.image_shape), np.uint8)
+    colours, geometry = np.divmod(np.asarray(index), self._geometries)
     # Of each layer, which of its coloured pictures; the first colour is the slowest factor.
     pictures = []
-    for _ in self._layers:
+    for _ in range(len(self._above) + 1):
       colours, hue = np.divmod(colours, self._hues)
       pictures.insert(0, geometry * self._hues + hue)
+    images = np.empty((len(geometry), math.prod(self.image_shape)), np.uint8)
     for start in range(0, len(images), _CHUNK):
       some = slice(start, start + _CHUNK)
-      images[some] = self._constant[geometry[some]]
-      for (rows, table), picture in zip(self._layers, pictures):
-        images[some, rows] += table[picture[some]]
-    return images
+      # Numbers are in range; with another mode, NumPy would copy once more to make sure.
+      self._base.take(pictures[-1][some], axis=0, out=images[some], mode='clip')
+      for (pixels, table), picture in zip(self._above, pictures):
+        images[some, pixels] += table.take(picture[some], axis=0)
+    return images.reshape(-1, *self.image_shape)
 
 
-def _coloured(share: np.ndarray, palette: np.ndarray) -> tuple[slice, np.ndarray]:
-  """A layer in all hues. share: [G, H, W]. Returns (rows, uint8 [G * hues, rows, W, 3])."""
-  used = np.flatnonzero(share.any((0, 2)))
+def _coloured(share: np.ndarray, palette: np.ndarray, constant: np.ndarray | None
+              ) -> tuple[slice, np.ndarray]:
+  """A layer in all hues, in the rows where it appears, or whole and with a constant added.
+
+  Args:
+    share: [G, H, W] uint8. palette: [hues, 3] uint8. constant: [G, H, W, 3] uint8 or None.
+
+  Returns:
+    (pixels, a part of 0 .. 3 H W; uint8 [G * hues, pixels]).
+  """
+  height, width = share.shape[1:]
+  used = np.flatnonzero(share.any((0, 2))) if constant is None else np.arange(height)
   rows = slice(used[0], used[-1] + 1)
   share = share[:, rows]
   table = np.empty((len(share), len(palette), *share.shape[1:], 3), np.uint8)
@@ -64,4 +76,7 @@ def _coloured(share: np.ndarray, palette: np.ndarray) -> tuple[slice, np.ndarray
     for channel, value in enumerate(colour):           # few values: products are looked up
       products = np.rint(np.arange(256) * (value / 255.)).astype(np.uint8)
       table[:, hue, ..., channel] = products[share]
-  return rows, table.reshape(-1, *table.shape[2:])
+  if constant is not None:
+    table += constant[:, None]
+  return (slice(3 * width * rows.start, 3 * width * rows.stop),
+          table.reshape(len(share) * len(palette), -1))

@@ -41,7 +41,10 @@ class RecordImages(Images):
     self.image_shape = self._decode([0])[0].shape
 
   def read(self, index: np.ndarray) -> np.ndarray:
-    distinct, inverse = np.unique(np.asarray(index), return_inverse=True)
+    index = np.asarray(index, np.int64)
+    if not index.size:
+      return np.empty((0, *self.image_shape), np.uint8)
+    distinct, inverse = np.unique(index, return_inverse=True)
     return self._decode(self._table[distinct].tolist())[inverse]
 
   def _decode(self, numbers: list[int]) -> np.ndarray:

@@ -128,6 +128,7 @@ def check(builder, data_dir: pathlib.Path):
   images = open_(builder, data_dir)
   assert images.image_shape == (64, 64, 1)
   assert (images.read(INDEX) == INDEX[:, None, None, None]).all()
+  assert images.read(INDEX[:0]).shape == (0, 64, 64, 1)
 
 
 @pytest.mark.parametrize('shard', [1, 8, 35, 100])
