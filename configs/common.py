@@ -197,6 +197,7 @@ def _smoke(config: ConfigDict) -> None:
   config.pretrain.steps = 60
   config.pretrain.warmup = 20
   config.train.steps = 240
+  config.train.drawn = 4             # so few steps have to teach the decoder too
   config.evaluation.examples = 512
   config.evaluation.during = 256
   config.evaluation.oracle_steps = 300
