@@ -3,12 +3,12 @@
   pip install -e '.[benchmark]' -c constraints.txt
   python -m benchmarks.ct_growth [--repeats 3] [--axes V A N]
 
-One example; a step is the cross-entropy of the posterior over all A actions and its gradient. From
-V = 64 variables, A = 10 actions, N = 64 codes, one size is changed at a time. Every point runs in a
-process of its own, so that its peak memory is its own; the plain PyTorch version (see
+One example; a step is the cross-entropy of the posterior over all A actions and its gradient.
+From V = 64 variables, A = 10 actions, N = 64 codes, one size is changed at a time. Every point
+runs in a process of its own, so that its peak memory is its own; the plain PyTorch version (see
 `benchmarks.ct_layer`) where it has room. The paper's last layer has (1 + A) ** 2 x 100 x N
-weights, twice: 2.6 GB of them and as much of gradient at A = 160, which is most of the memory
-there. Exponents are slopes of a line through the logarithms. Ten minutes on two quiet cores.
+weights, twice: 1.3 GB of them and as much of gradient at A = 160, most of the memory there.
+Exponents are slopes of a line through the logarithms. Ten minutes on two quiet cores.
 """
 
 from __future__ import annotations

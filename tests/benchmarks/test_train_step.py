@@ -10,7 +10,6 @@ from tests import small
 pytest.importorskip('torch')
 
 from benchmarks import train_step as benchmark  # noqa: E402  pylint: disable=wrong-import-position
-from benchmarks.peers import mcq_vae  # noqa: E402  pylint: disable=wrong-import-position
 
 
 @pytest.fixture(name='both', scope='module')
