@@ -54,7 +54,8 @@ def times_faster(ours: Sequence[float], peer: Sequence[float]) -> str:
 
 def milliseconds(times: Sequence[float]) -> str:
   """The median."""
-  return f'{1e3 * statistics.median(times):.4g}'
+  ms = 1e3 * statistics.median(times)
+  return f'{ms:,.0f}' if ms >= 100 else f'{ms:.3g}'
 
 
 def peak_gb() -> float:

@@ -1,5 +1,8 @@
 """Our CT layer and the plain PyTorch one of the benchmark are the same function."""
 
+import functools
+import json
+
 import pytest
 
 from benchmarks import ct_layer as benchmark
@@ -7,7 +10,7 @@ from benchmarks import ct_layer as benchmark
 TOY = {'variables': 5, 'codes': 6, 'actions': 4, 'edge_hidden': 7, 'hidden': 3}
 
 
-@pytest.mark.parametrize('mode', ['base', 'action', 'causal'])
+@pytest.mark.parametrize('mode', ['base', 'causal'])
 def test_same_parameters_and_log_probabilities(mode):
   pytest.importorskip('torch')
   benchmark.check(mode, **TOY)
@@ -48,3 +51,19 @@ def test_the_peer_gets_what_there_is_room_for():
   assert benchmark.peer_batch('causal', 16, free=20.) == 4
   assert benchmark.peer_batch('action', 16, free=20.) == 16
   assert benchmark.peer_batch('causal', 16, free=1.) == 0
+
+
+def test_rows_compare_at_the_batch_that_the_peer_has_room_for(tmp_path, monkeypatch, capsys):
+  pytest.importorskip('torch')
+  monkeypatch.setattr(benchmark, 'Problem', functools.partial(benchmark.Problem, **TOY))
+  monkeypatch.setattr(benchmark, 'check', lambda mode: None)
+  monkeypatch.setattr(benchmark, 'memory', lambda version, mode, batch: f'{version} {batch}')
+  monkeypatch.setattr(benchmark, 'peer_batch', lambda mode, batch: 2 if mode == 'causal' else batch)
+  monkeypatch.setattr('sys.argv', ['ct_layer', '--repeats=2', '--batch=4', '--modes', 'action',
+                                   'causal', f'--results={tmp_path}'])
+  benchmark.main()
+  rows = json.loads((tmp_path / 'ct_layer.json').read_text())['rows']
+  assert [(row['mode'], row['batch'], row['PyTorch GB']) for row in rows] == [
+      ('action', '4', 'PyTorch 4'), ('causal', '4', ''), ('causal', '2', 'PyTorch 2')]
+  assert rows[1]['PyTorch ms'] == 'no room' and rows[2]['times faster, min / median / max']
+  assert 'action steps at batch 4' in capsys.readouterr().out
