@@ -53,6 +53,7 @@ def test_the_peer_gets_what_there_is_room_for():
   assert benchmark.peer_batch('causal', 16, free=1.) == 0
 
 
+@pytest.mark.slow
 def test_rows_compare_at_the_batch_that_the_peer_has_room_for(tmp_path, monkeypatch, capsys):
   pytest.importorskip('torch')
   monkeypatch.setattr(benchmark, 'Problem', functools.partial(benchmark.Problem, **TOY))

@@ -43,6 +43,7 @@ def test_same_gradient(both):
                                err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_row_with_its_ratios(both, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(benchmark, 'Both', lambda *_: both)
   monkeypatch.setattr(benchmark, '_SIDE', 64)
