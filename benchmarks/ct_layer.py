@@ -1,200 +1,206 @@
-"""Training steps of the paper's transition layer: milliseconds and memory beside a plain version.
+"""Steps of the paper's transition layer, beside a plain PyTorch version: time and memory.
 
-  python -m benchmarks.ct_layer [--repeats 5] [--batch 16]
+  pip install -e '.[benchmark]' -c constraints.txt
+  python -m benchmarks.ct_layer [--repeats 5] [--batch 16] [--modes base action causal retrieval]
 
 Paper size: V = 64 variables, N = 64 codes, A = 10 actions, edge hidden layer 800, attention 100
-x 11 heads. A step is value_and_grad of the mode's loss. The plain version is the same function
-written without this package's savings: an MLP on concatenated pairs, all heads of both layers,
-one full pass for each action. Both run turn by turn in one process each; memory is the peak of a
-process that runs one row only. Causal mode of the plain version needs about 35 GB at batch 16:
-where that is not free, try --batch 4. About five minutes on two CPU cores.
+x 11 heads. base, action and causal are training steps (the mode's loss and its gradient);
+retrieval is the posterior over actions without gradient, as in evaluation. The peer
+(`benchmarks/peers/ct_layer.py`) writes the paper's description down: an MLP on concatenated
+pairs, all heads of both layers, one pass for each action. With the same weights, and means in
+place of samples, the two must give the same log-probabilities to 1e-4 before anything is timed.
+Both run turn by turn; memory is the peak of a process that runs one version of one row alone.
+The peer's causal step keeps ten passes for its gradient: where the batch does not fit into the
+free memory, the comparison is made at the largest that does. Eight minutes on two quiet cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import pathlib
-import platform
-import resource
-import subprocess
-import sys
-import time
+import functools
+from typing import Any, Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from benchmarks import common
 from cvq import losses
-from cvq.models import causal_graph, gat, prediction as pred
+from cvq.models import gat, prediction as pred
 from cvq.models.quantizer import Quantized
 
-V, N, A = 64, 64, 10
-MODES = ('base', 'action', 'causal')
-PLAIN_GB = .22                                                 # of an example and a pass, measured
-GOALS = {'action': '300 ms', 'causal': '2000 ms, 3 GB'}
+MODES = ('base', 'action', 'causal', 'retrieval')
+GOALS = {'base': '8', 'action': '8', 'causal': '20', 'retrieval': '5'}
+TOLERANCE = 1e-4
+# GB that the peer keeps for an example, a pass and 64 ** 2 pairs; .25 measured at paper size.
+_PEER_GB = .3
 
 
-def plain_attend(p, nodes, weights):
-  """All heads of GATv2 with every pair's hidden layer in memory: [B, U, n] -> [B, U, R, f]."""
-  child = jnp.einsum('bun,rnf->burf', nodes, p['child_kernel']) + p['child_bias']
-  parent = jnp.einsum('bun,rnf->burf', nodes, p['parent_kernel']) + p['parent_bias']
-  pairs = child[:, :, None] + parent[:, None] + weights[..., None, None] * p['edge']
-  scores = (jax.nn.leaky_relu(pairs, .2) * p['score']).sum(-1)               # [B, U, U, R]
-  out = causal_graph.graph_attention(
-      jnp.moveaxis(scores, -1, 1), weights[:, None], jnp.moveaxis(parent, 2, 1))
-  return jnp.moveaxis(out, 1, 2) + p['bias']
+class Problem:
+  """A layer of ours, codes of x and y, and the actions.
+
+  Args:
+    mode: of MODES. gumbel: sample graph and mask, as training does; else take means.
+    widths: edge_hidden and hidden of the layer; the paper's if not given.
+  """
+
+  def __init__(self, mode: str, batch: int, *, variables: int = 64, codes: int = 64,
+               actions: int = 10, gumbel: bool = True, **widths: int):
+    self.mode, self.training = mode, mode != 'retrieval'
+    self.sizes = {'variables': variables, 'codes': codes, 'actions': actions,
+                  'edge_hidden': 800, 'hidden': 100, 'gumbel': gumbel and self.training} | widths
+    rng = np.random.default_rng(0)
+    self.x = rng.integers(0, codes, (batch, variables))
+    self.y = self.x if mode == 'base' else rng.integers(0, codes, (batch, variables))
+    self.true = np.arange(batch) % actions
+    every = np.broadcast_to(np.arange(actions), (batch, actions))
+    self.actions = {'base': None, 'action': self.true[:, None]}.get(mode, every)
+    self.layer = gat.GraphTransition(
+        codebooks=1, codes=codes, grid=(1, variables), num_actions=actions,
+        edge_hidden=self.sizes['edge_hidden'], hidden=self.sizes['hidden'],
+        sampling='gumbel' if self.sizes['gumbel'] else 'mean')
+
+  def parameters(self) -> Any:
+    init = jax.jit(lambda: self.layer.init(
+        jax.random.key(0), self._quantized(jnp.asarray(self.x[:1])), jnp.zeros((1, 1), jnp.int32),
+        train=False))
+    return init()['params']
+
+  def _quantized(self, codes: jax.Array) -> Quantized:
+    empty = jnp.zeros((*codes.shape, 1))
+    book = jnp.zeros((1, self.sizes['codes'], 1))
+    return Quantized(codes=codes, vectors=empty, latents=empty, codebook=book)
+
+  def log_probability(self, params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+    """[B, M, V] of ours, for M hypotheses."""
+    apply = functools.partial(self.layer.apply, {'params': params}, self._quantized(x),
+                              train=self.training, rngs={'sample': jax.random.key(0)})
+    out = (apply(method=self.layer.observe) if self.actions is None
+           else apply(jnp.asarray(self.actions)))
+    return pred.log_probability(out, x, y[:, None])[:, 0]
+
+  def ours(self, params: Any) -> Callable[[], Any]:
+    """A call of our step, compiled."""
+    x, y, true = map(jnp.asarray, (self.x, self.y, self.true))
+
+    def loss(params):
+      log_prob = self.log_probability(params, x, y)
+      if self.mode == 'retrieval':
+        return jax.nn.softmax(losses.posterior_logits(log_prob[:, None], 1.)[:, 0])
+      if self.mode == 'causal':
+        return losses.retrieval(losses.posterior_logits(log_prob[:, None], 1.), true[:, None])
+      return losses.negative_log_likelihood(log_prob)
+
+    step = jax.jit(jax.value_and_grad(loss) if self.training else loss)
+    return lambda: jax.block_until_ready(step(params))
+
+  def new_peer(self, params: Any | None):
+    """The PyTorch layer, with our weights where they are given."""
+    from benchmarks.peers import ct_layer
+    peer = ct_layer.CTLayer(**self.sizes)
+    if params is not None:
+      ct_layer.copy_weights(peer, jax.tree.map(np.array, params))
+    return peer
+
+  def peer_log_probability(self, peer):
+    """[B, M, V] of the peer, for M hypotheses."""
+    import torch
+    x, y = torch.from_numpy(self.x), torch.from_numpy(self.y)
+    actions = None if self.actions is None else torch.from_numpy(self.actions.copy())
+    return peer.log_probability(x, y, actions)
+
+  def peers(self, peer) -> Callable[[], Any]:
+    """A call of the peer's step."""
+    import torch
+    true = torch.from_numpy(self.true)
+
+    def step():
+      if self.mode == 'retrieval':
+        with torch.no_grad():
+          return self.peer_log_probability(peer).sum(-1).softmax(-1)
+      peer.zero_grad()
+      log_prob = self.peer_log_probability(peer)
+      if self.mode == 'causal':
+        loss = torch.nn.functional.cross_entropy(log_prob.sum(-1), true)
+      else:
+        loss = -log_prob.sum(-1).mean()
+      return loss.backward()
+    return step
 
 
-def plain_edges(p, nodes, mechanism):
-  """MLP on [h_i; h_j] of all pairs, for the mechanism of each example: -> [B, V, V]."""
-  b, v, n = nodes.shape
-  child = jnp.broadcast_to(nodes[:, :, None], (b, v, v, n))
-  parent = jnp.broadcast_to(nodes[:, None], (b, v, v, n))
-  pairs = jnp.concatenate([child, parent], -1)
-  hidden = jnp.einsum('bijn,bnh->bijh', pairs, p['kernel'][mechanism])
-  hidden = jax.nn.leaky_relu(hidden + p['bias'][mechanism][:, None, None], .2)
-  scores = jnp.einsum('bijh,bh->bij', hidden, p['out_kernel'][mechanism])
-  return scores + p['out_bias'][mechanism][:, None, None]
+def check(mode: str, **sizes: int) -> None:
+  """Raises AssertionError unless both have as many parameters and equal log-probabilities."""
+  problem = Problem(mode, 2, gumbel=False, **sizes)
+  params = problem.parameters()
+  peer = problem.new_peer(params)
+  assert sum(x.size for x in jax.tree.leaves(params)) == sum(p.numel() for p in peer.parameters())
+  ours = jax.jit(problem.log_probability)(params, jnp.asarray(problem.x), jnp.asarray(problem.y))
+  theirs = problem.peer_log_probability(peer).detach().numpy()
+  np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
-def plain_pass(layer, params, codes, action, key):
-  """Logits [B, V, N] for one action of each example, or without one (None)."""
-  nodes = layer.nodes(codes)
-  b = nodes.shape[0]
-  keys = jax.random.split(key, 3)
-  draw = lambda logits, key: causal_graph.sample_bernoulli(logits, key, method='gumbel')
-  weigh = lambda logits, key: jax.nn.sigmoid(logits) * draw(logits, key)
-  graph = weigh(plain_edges(params['edges'], nodes, jnp.zeros(b, jnp.int32)), keys[0])
-  mask, embedding, head = jnp.zeros((b, V)), jnp.zeros((b, N)), jnp.zeros(b, jnp.int32)
-  if action is not None:
-    logits = causal_graph.InterventionMask(A).apply({'params': params['mask']}, nodes)
-    mask = draw(jnp.take_along_axis(logits, action[:, None, None], axis=1)[:, 0], keys[1])
-    own = weigh(plain_edges(params['edges'], nodes, 1 + action), keys[2])
-    graph = (1 - mask[..., None]) * graph + mask[..., None] * own
-    embedding, head = params['action']['embedding'][action], 1 + action
-  column = jnp.concatenate([mask, jnp.ones((b, 1))], 1)[..., None]
-  weights = jnp.concatenate([jnp.pad(graph, ((0, 0), (0, 1), (0, 0))), column], 2)
-  extended = jnp.concatenate([nodes, embedding[:, None]], 1)
-  hidden = jax.nn.elu(plain_attend(params['first'], extended, weights)).reshape(b, V + 1, -1)
-  out = plain_attend(params['last'], hidden, weights)[:, :V]                 # [B, V, R, N]
-  own = jnp.take_along_axis(out, head[:, None, None, None], axis=2)[:, :, 0]
-  m = mask[..., None]
-  return (1 - m) * out[:, :, 0] + m * own
+def prepare(version: str, problem: Problem) -> Callable[[], Any]:
+  """The step of 'cvq' or 'PyTorch', without anything of the other one in memory."""
+  if version == 'cvq':
+    return problem.ours(problem.parameters())
+  return problem.peers(problem.new_peer(None))
 
 
-def plain_log_probability(layer, params, codes, targets, actions, key):
-  """[B, M, V], one full pass for each hypothesis; actions: [B, M] or None."""
-  columns = [None] if actions is None else list(actions.T)
-  logits = jnp.stack([plain_pass(layer, params, codes, action, jax.random.fold_in(key, i))
-                      for i, action in enumerate(columns)], 1)
-  taken = jnp.take_along_axis(jax.nn.log_softmax(logits), targets[:, None, :, None], axis=-1)
-  return taken[..., 0]
+def peer_batch(mode: str, batch: int, *, actions: int = 10, free: float | None = None) -> int:
+  """The largest batch, halved as often as needed, that the peer has room for; 0: none."""
+  passes = actions if mode == 'causal' else 1
+  free = common.free_gb() if free is None else free
+  while batch and _PEER_GB * passes * batch > .8 * free:
+    batch //= 2
+  return batch
 
 
-def log_probability(layer, params, codes, targets, actions, key):
-  """[B, M, V] by the layer of the package; actions: [B, M] or None."""
-  empty = jnp.zeros((*codes.shape, 1))
-  x = Quantized(codes=codes, vectors=empty, latents=empty, codebook=jnp.zeros((1, N, 1)))
-  apply = lambda *args, **kwargs: layer.apply(
-      {'params': params}, x, *args, train=True, rngs={'sample': key}, **kwargs)
-  out = apply(method=layer.observe) if actions is None else apply(actions)
-  return pred.log_probability(out, codes, targets[:, None])[:, 0]
-
-
-VERSIONS = {'cvq': log_probability, 'plain': plain_log_probability}
-
-
-def prepare(version: str, mode: str, batch: int):
-  """A compiled training step, run once: -> function without arguments."""
-  layer = gat.GraphTransition(codebooks=1, codes=N, grid=(8, 8), num_actions=A)
-  key = jax.random.key(0)
-  codes = jax.random.randint(key, (batch, V), 0, N)
-  targets = codes if mode == 'base' else jax.random.randint(jax.random.key(1), (batch, V), 0, N)
-  true = jnp.arange(batch) % A
-  actions = {'base': None, 'action': true[:, None],
-             'causal': jnp.broadcast_to(jnp.arange(A), (batch, A))}[mode]
-  empty = jnp.zeros((1, V, 1))
-  x = Quantized(codes=codes[:1], vectors=empty, latents=empty, codebook=jnp.zeros((1, N, 1)))
-  init = jax.jit(lambda: layer.init(key, x, jnp.zeros((1, 1), jnp.int32), train=False))
-  params = init()['params']
-
-  def loss(params):
-    log_prob = VERSIONS[version](layer, params, codes, targets, actions, key)
-    if mode == 'causal':
-      return losses.retrieval(losses.posterior_logits(log_prob[:, None], 1.), true[:, None])
-    return losses.negative_log_likelihood(log_prob)
-
-  step = jax.jit(jax.value_and_grad(loss))
-  run = lambda: jax.block_until_ready(step(params))
-  run()
-  return run
-
-
-def seconds(run) -> float:
-  start = time.perf_counter()
-  run()
-  return time.perf_counter() - start
-
-
-def peak_gb() -> float:
-  """Largest resident memory of this process so far."""
-  status = pathlib.Path('/proc/self/status')
-  if status.exists():          # getrusage would count what the parent held when it forked
-    line, = (line for line in status.read_text().splitlines() if line.startswith('VmHWM:'))
-    return int(line.split()[1]) * 1024 / 1e9
-  unit = 1 if sys.platform == 'darwin' else 1024
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-
-
-def free_gb() -> float:
-  """Physical memory not in use; infinite where the system does not say."""
-  if 'SC_AVPHYS_PAGES' not in os.sysconf_names:
-    return float('inf')
-  return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9
-
-
-def measure_memory(version: str, mode: str, batch: int) -> str:
-  """Peak GB in a process of its own, as text; 'no room' or 'failed' where it can't be had."""
-  passes = A if mode == 'causal' else 1
-  if version == 'plain' and free_gb() < PLAIN_GB * passes * batch:
-    return 'no room'
-  command = [sys.executable, '-m', 'benchmarks.ct_layer', '--memory', version, mode,
-             '--batch', str(batch)]
-  done = subprocess.run(command, capture_output=True, text=True, check=False)
-  return done.stdout.strip() if done.returncode == 0 else 'failed'
+def memory(version: str, mode: str, batch: int) -> str:
+  """Peak GB of one step in a process of its own, as text."""
+  printed = common.alone('benchmarks.ct_layer', '--memory', version, mode, '--batch', batch)
+  return printed or 'failed'
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-  parser.add_argument('--repeats', type=int, default=5)
+  parser = common.parser(__doc__, repeats=5)
   parser.add_argument('--batch', type=int, default=16)
   parser.add_argument('--modes', nargs='+', choices=MODES, default=MODES)
   parser.add_argument('--memory', nargs=2, metavar=('VERSION', 'MODE'), help=argparse.SUPPRESS)
   flags = parser.parse_args()
   if flags.memory:
-    jax.devices()
-    prepare(*flags.memory, flags.batch)
-    print(f'{peak_gb():.2f}')
+    version, mode = flags.memory
+    prepare(version, Problem(mode, flags.batch))()
+    print(f'{common.peak_gb():.2f}')
     return
-  print(f'{platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}, '
-        f'jax {jax.__version__}, batch {flags.batch}, {flags.repeats} repeats')
-  print(f'{"mode":8} {"cvq ms":>8} {"plain ms":>9}   {"ratio min / median / max":26}'
-        f'{"cvq GB":>8} {"plain GB":>9}   goal')
+  rows, times = [], {}
   for mode in flags.modes:
-    memory = {version: measure_memory(version, mode, flags.batch) for version in VERSIONS}
-    runs = {v: prepare(v, mode, flags.batch) for v in VERSIONS
-            if memory[v] not in ('failed', 'no room')}
-    times = {version: [] for version in VERSIONS}
-    for _ in range(flags.repeats):
-      for version, run in runs.items():
-        times[version].append(seconds(run))
-    best = {v: f'{1e3 * min(t):.0f}' if t else '-' for v, t in times.items()}
-    ratios = sorted(b / a for a, b in zip(times['cvq'], times['plain']))
-    ratio = (f'{ratios[0]:.1f} / {ratios[len(ratios) // 2]:.1f} / {ratios[-1]:.1f}'
-             if ratios else '-')
-    goal = GOALS.get(mode, '')
-    print(f'{mode:8} {best["cvq"]:>8} {best["plain"]:>9}   {ratio:26}'
-          f'{memory["cvq"]:>8} {memory["plain"]:>9}   {goal}', flush=True)
+    check(mode)
+    fits = peer_batch(mode, flags.batch)
+    # Ours at the batch that is asked for, and beside the peer at one that it has room for.
+    for batch, versions in {flags.batch: ['cvq'], fits: ['cvq', 'PyTorch']}.items():
+      if not batch:
+        continue
+      problem = Problem(mode, batch)
+      of_row = common.in_turn({v: prepare(v, problem) for v in versions}, flags.repeats)
+      peer = of_row.get('PyTorch')
+      times[f'{mode}, batch {batch}'] = of_row
+      row = {'mode': mode, 'batch': str(batch), 'cvq ms': common.milliseconds(of_row['cvq']),
+             'PyTorch ms': common.milliseconds(peer) if peer else 'no room',
+             'times faster, min / median / max':
+                 common.times_faster(of_row['cvq'], peer) if peer else '',
+             'goal': GOALS[mode] if peer else ''}
+      for version in ('cvq', 'PyTorch'):
+        row[f'{version} GB'] = memory(version, mode, batch) if version in versions else ''
+      row['cvq pairs/s'] = f'{batch / min(of_row["cvq"]):.0f}'
+      rows.append(row)
+  note = (f'{flags.repeats} rounds; goal of the causal step also: at most 3 action steps, peak '
+          'memory under 3 GB.')
+  action, causal = (times.get(f'{m}, batch {flags.batch}', {}).get('cvq')
+                    for m in ('action', 'causal'))
+  if action and causal:
+    note += (f' It takes {np.median(causal) / np.median(action):.1f} action steps at batch '
+             f'{flags.batch}.')
+  common.report('ct_layer', rows, flags.results, times=times, note=note)
 
 
 if __name__ == '__main__':

@@ -129,6 +129,7 @@ def base() -> ConfigDict:
   g.every = 20                      # steps between lines of metrics.jsonl
   g.evaluate_every = 800
   g.picture_every = 800
+  g.trace = 0                       # steps of train to trace, for TensorBoard's profiler; 0: none
 
   c.checkpoint = k = ConfigDict()
   k.every = 400

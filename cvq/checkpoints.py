@@ -30,8 +30,8 @@ import tensorstore
 from cvq import files, parallel
 from cvq.errors import UserError
 
-# A work directory may move to a machine that keeps its data elsewhere.
-MAY_DIFFER = ('dataset.data_dir',)
+# A work directory may move to a machine that keeps its data elsewhere, and be traced there.
+MAY_DIFFER = ('dataset.data_dir', 'log.trace')
 _CHECKSUM = 'crc32'           # of the state, beside the fields of progress
 _ALONE = ocp.options.MultiprocessingOptions(
     primary_host=0, active_processes={0}, barrier_sync_key_prefix='cvq')

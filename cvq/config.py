@@ -40,7 +40,7 @@ _MAY_BE_ZERO = {
     'model.encoder.residual_blocks', 'model.decoder.residual_blocks',
     'model.quantizer.revive_every', 'model.quantizer.revive_until',
     'model.transition.noise_scale', 'pretrain.steps', 'pretrain.warmup', 'train.warmup',
-    'train.clip', 'train.weight_decay', 'evaluation.examples', 'evaluation.seed',
+    'train.clip', 'train.weight_decay', 'evaluation.examples', 'evaluation.seed', 'log.trace',
     'checkpoint.keep_best'}
 _MAY_BE_NEGATIVE = {'model.decoder.bias'}
 _BELOW_ONE = {'model.quantizer.decay', 'loss.edge_prior', 'train.b2'}

@@ -14,7 +14,7 @@ import numpy as np
 
 import cvq
 from cvq import checkpoints, config as configuration, description
-from cvq import evaluate, gallery, locks, parallel, session, steps, writers
+from cvq import evaluate, gallery, locks, parallel, session, steps, tracing, writers
 from cvq.data import pipeline
 from cvq.errors import Diverged, Interrupted
 
@@ -107,6 +107,7 @@ class Loop:
             optimizer=self.session.optimizer, config=config, mode=mode, axis_name=parallel.AXIS))
         for mode in ('reconstruction', 'mixed', *ALTERNATE)}
     self.writer = writers.Writer(workdir, resume_step=self.step)
+    self.trace = tracing.Trace(os.path.join(workdir, 'tensorboard'), config.log.trace)
     self.buffer: list[tuple[int, dict]] = []
 
   def _iterator(self, stage: str, position: Any):
@@ -162,7 +163,9 @@ class Loop:
     stage = 'pretrain' if mode == 'reconstruction' else 'train'
     batch = next(self.iterators[stage])
     waited = time.monotonic() - start
-    self.state, scalars = self.train_steps[mode](self.state, parallel.shard(batch))
+    with self.trace.step(self.step, stage) as computed:
+      self.state, scalars = self.train_steps[mode](self.state, parallel.shard(batch))
+      computed.append(scalars)
     self.step += 1
     self.buffer.append((self.step, scalars))
     self.seconds += time.monotonic() - start
@@ -210,6 +213,7 @@ class Loop:
     """Waits for what is still being written."""
     self.store.wait()
     self.store.close()
+    self.trace.close()
     self.writer.close()
 
 

@@ -10,7 +10,7 @@ import cvq
 project, author, version = 'cvq', 'the authors of cvq', cvq.__version__
 copyright = '%Y, the authors of cvq'                   # pylint: disable=redefined-builtin
 extensions = ['myst_nb', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
-exclude_patterns = ['_*', 'results/*']
+exclude_patterns = ['_*', 'results/*', 'performance/*']
 
 html_theme = 'furo'
 html_title = f'cvq {version}'

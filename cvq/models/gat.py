@@ -21,6 +21,9 @@ from cvq.models.quantizer import Quantized
 ATTENTIONS = ('gatv2', 'dot')
 NOISES = ('off', 'exo', 'endo')
 _IMPOSSIBLE = -1e9
+# Bytes of scores of pairs that are kept for the gradient. They grow with A ** 2 * V ** 2, so beyond
+# this they are computed again: a third more work.
+_KEPT_SCORES = 2**30
 
 
 @flax.struct.dataclass
@@ -259,7 +262,9 @@ class GraphTransition(nn.Module):
       return (1 - m) * untouched + m * touched
 
     # One hypothesis at a time, so that memory does not grow with their number.
-    run = jax.checkpoint(hypothesis, policy=causal_graph.SAVE_SCORES)
+    scores = 4 * graph.size * (first['bias'].shape[0] + 2)
+    policy = causal_graph.SAVE_SCORES if scores <= _KEPT_SCORES else None
+    run = jax.checkpoint(hypothesis, policy=policy)
     if mask is None:
       return run(graph[:, 0], None, None, None)[:, None]
     by_hypothesis = jax.tree.map(

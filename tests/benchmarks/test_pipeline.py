@@ -23,6 +23,7 @@ def test_plain_loop_gives_the_same_kind_of_batch(tmp_path):
 
 def test_runs(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(sys, 'argv', [
-      'pipeline', f'--data_dir={tmp_path}', '--seconds=.01', '--repeats=1'])
+      'pipeline', f'--data_dir={tmp_path}', f'--results={tmp_path}', '--seconds=.01',
+      '--repeats=1'])
   benchmark.main()
-  assert capsys.readouterr().out.count('t/s') == 4
+  assert capsys.readouterr().out.count(' / ') == 2 * 3

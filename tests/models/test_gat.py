@@ -1,5 +1,7 @@
 """The paper's transition layer against a NumPy loop, and who may influence whom."""
 
+from unittest import mock
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -170,3 +172,22 @@ class GraphTransitionTest(chex.TestCase):
     np.testing.assert_allclose(out[0, :, 2], params['bias'], atol=1e-6)
     chex.assert_tree_all_finite(
         jax.jit(jax.grad(lambda *a: jnp.square(run(*a)).sum(), (0, 1)))(nodes, weights))
+
+  @pytest.mark.slow
+  def test_scores_that_are_too_many_to_keep_are_computed_again(self):
+    """The same gradient; and what is kept for it does not grow with hypotheses times heads."""
+    layer, params, codes, actions = graph_layer.make(sampling='mean')
+    actions = jnp.tile(actions, (1, 8))
+
+    def compiled(kept):
+      def loss(params):
+        out = layer.apply({'params': params}, graph_layer.quantized(codes), actions, train=True)
+        return jnp.square(out.logits).mean()
+      with mock.patch.object(gat, '_KEPT_SCORES', kept):
+        return jax.jit(jax.grad(loss)).lower(params).compile()
+
+    keep, again = compiled(2**30), compiled(0)
+    chex.assert_trees_all_close(again(params), keep(params), rtol=1e-4, atol=1e-6)
+    scores = 4 * actions.size * (1 + A + 2) * V * (V + 1)
+    self.assertLess(again.memory_analysis().temp_size_in_bytes,
+                    keep.memory_analysis().temp_size_in_bytes - scores // 2)

@@ -1,0 +1,135 @@
+"""What the benchmarks share: turns, memory of a process, the machine, tables, and their JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Mapping, Sequence
+
+from cvq import files
+from cvq.sweep.run import machine as processor
+
+RESULTS = 'docs/performance'
+Row = dict[str, str]                     # a cell for each head of the table
+Seconds = dict[str, list[float]]         # of every repeat, for each version
+
+
+def seconds(run: Callable[[], Any]) -> float:
+  """Wall time of one call."""
+  start = time.perf_counter()
+  run()
+  return time.perf_counter() - start
+
+
+def in_turn(runs: Mapping[str, Callable[[], Any]], repeats: int) -> Seconds:
+  """Times every function once a round, so that a busy machine slows them alike.
+
+  Each is called once before, for what it compiles and allocates.
+  """
+  for run in runs.values():
+    run()
+  times: Seconds = {name: [] for name in runs}
+  for _ in range(repeats):
+    for name, run in runs.items():
+      times[name].append(seconds(run))
+  return times
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+  """'least / median / greatest'."""
+  return ' / '.join(f'{f(values):.{digits}f}' for f in (min, statistics.median, max))
+
+
+def times_faster(ours: Sequence[float], peer: Sequence[float]) -> str:
+  """How many times faster than the peer, within each round: 'least / median / greatest'."""
+  return spread([b / a for a, b in zip(ours, peer, strict=True)])
+
+
+def milliseconds(times: Sequence[float]) -> str:
+  """The median."""
+  ms = 1e3 * statistics.median(times)
+  return f'{ms:,.0f}' if ms >= 100 else f'{ms:.3g}'
+
+
+def peak_gb() -> float:
+  """Largest resident memory of this process so far."""
+  status = pathlib.Path('/proc/self/status')
+  if status.exists():          # getrusage would count what the parent held when it forked
+    line, = (line for line in status.read_text().splitlines() if line.startswith('VmHWM:'))
+    return int(line.split()[1]) * 1024 / 1e9
+  unit = 1 if sys.platform == 'darwin' else 1024
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def free_gb() -> float:
+  """Physical memory that a process could have; infinite where the system does not say."""
+  info = pathlib.Path('/proc/meminfo')
+  if not info.exists():
+    return float('inf')
+  line, = (line for line in info.read_text().splitlines() if line.startswith('MemAvailable:'))
+  return int(line.split()[1]) * 1024 / 1e9
+
+
+def alone(module: str, *arguments: object) -> str | None:
+  """What `python -m module arguments` prints in a process of its own; None if it fails."""
+  done = subprocess.run([sys.executable, '-m', module, *map(str, arguments)], text=True,
+                        capture_output=True, check=False)
+  return done.stdout.strip() if done.returncode == 0 else None
+
+
+def versions() -> str:
+  """Of what the times depend on; PyTorch where it has been imported."""
+  found = {name: sys.modules[name].__version__
+           for name in ('jax', 'numpy', 'torch') if name in sys.modules}
+  return ', '.join([f'Python {platform.python_version()}',
+                    *(f'{name} {version}' for name, version in found.items())])
+
+
+def machine() -> str:
+  """Processor, accelerator if there is one, and versions, in words."""
+  jax = sys.modules.get('jax')
+  parts = [processor()]
+  if jax is not None and jax.default_backend() != 'cpu':
+    parts.append(f'{jax.device_count()} x {jax.devices()[0].device_kind}')
+  return '; '.join([*parts, versions()])
+
+
+def markdown(rows: Sequence[Row]) -> str:
+  """Rows with the same heads as a table."""
+  line = lambda cells: f'| {" | ".join(cells)} |'
+  heads = list(rows[0])
+  return '\n'.join([line(heads), line(['---'] * len(heads)),
+                    *(line(row.values()) for row in rows)])
+
+
+def parser(description: str | None, *, repeats: int) -> argparse.ArgumentParser:
+  """Command line of a benchmark: --repeats and --results."""
+  made = argparse.ArgumentParser(description=(description or '').split('\n', maxsplit=1)[0])
+  made.add_argument('--repeats', type=int, default=repeats, help='rounds; default %(default)s')
+  made.add_argument('--results', default=RESULTS, help='folder of the JSON; default %(default)s')
+  return made
+
+
+def report(name: str, rows: Sequence[Row], results: str, *, times: dict[str, Seconds] | None = None,
+           **notes: str) -> None:
+  """Prints a table, and writes RESULTS/NAME.json for `python -m benchmarks.page`.
+
+  Args:
+    rows: the table. times: of every repeat, by row. notes: sentences that belong to it.
+  """
+  load = f'{os.getloadavg()[0]:.1f}' if hasattr(os, 'getloadavg') else ''
+  command = ' '.join(['python -m', f'benchmarks.{name}', *sys.argv[1:]])
+  print('\n'.join([f'{machine()}; load {load}', '', markdown(rows), '', *notes.values()]),
+        flush=True)
+  folder = pathlib.Path(results)
+  folder.mkdir(parents=True, exist_ok=True)
+  files.write_json(folder / f'{name}.json', {
+      'command': command, 'machine': machine(), 'load': load, 'rows': list(rows), 'notes': notes,
+      'seconds': times or {}})
