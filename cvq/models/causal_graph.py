@@ -93,7 +93,9 @@ def graph_attention(scores: jax.Array, weights: jax.Array, values: jax.Array) ->
   top = jax.lax.stop_gradient((scores + log_weights).max(-1, keepdims=True))
   # At least 1 where the strongest parent has a weight above the smallest one.
   mass = jnp.exp(scores - top) * weights
-  attention = mass / jnp.maximum(mass.sum(-1, keepdims=True), 1.)
+  total = mass.sum(-1, keepdims=True)
+  # Not maximum(total, 1): a single parent has a total of 1, where that has half of the gradient.
+  attention = mass / jnp.where(total < 1 - 1e-6, 1., total)
   return jnp.einsum('...vu,...un->...vn', attention, values)
 
 

@@ -62,6 +62,19 @@ class AttentionTest(chex.TestCase):
     out = causal_graph.graph_attention(jnp.full((2, 2), 50.), weights, jnp.array([[3.], [7.]]))
     np.testing.assert_allclose(out, [[0.], [7.]])
 
+  def test_a_single_parent_gets_all_attention_whatever_its_score(self):
+    weights = jnp.array([[1., 0., 0.], [0., .3, 0.], [0., .7, .2]])
+    values = jnp.array([[3.], [7.], [5.]])
+    scores = jax.random.normal(jax.random.key(0), (3, 3))
+    attend = lambda s, w: causal_graph.graph_attention(s, w, values)[:, 0]
+    by_score, by_weight = jax.jacobian(attend, argnums=(0, 1))(scores, weights)
+    np.testing.assert_allclose(attend(scores, weights)[:2], [3, 7], rtol=1e-6)
+    for gradient in (by_score[:2], jnp.diagonal(by_weight[:2], axis1=1, axis2=2)[..., :2]):
+      np.testing.assert_allclose(gradient, jnp.zeros_like(gradient), atol=1e-5)
+    p = np.exp(scores[2]) * weights[2]                       # by hand: softmax over both parents
+    p, message = p / p.sum(), (p * values[:, 0]).sum() / p.sum()
+    np.testing.assert_allclose(by_score[2, 2], p * (values[:, 0] - message), rtol=1e-5, atol=1e-6)
+
   def test_messages_go_from_column_to_row(self):
     weights = jnp.array([[1., 0., 0.], [1., 0., 0.], [0., 0., 1.]])         # 0 is 1's parent
     of_values = jax.jacobian(lambda v: causal_graph.graph_attention(
