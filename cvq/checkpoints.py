@@ -5,7 +5,7 @@ the others. Every process calls every method.
 
 One composite a step: the state (as NumPy, so that any number of devices and processes can read
 it), the position of the data, the config, and progress (wall time, version). Orbax notices a file
-that is cut or lost, but not a changed bit in an array: a checksum is kept and compared.
+that is cut or lost, but not a changed bit: checksums are kept and compared.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 from typing import Any
 import zlib
 
@@ -28,11 +29,12 @@ from orbax.checkpoint import checkpoint_managers as policies
 import tensorstore
 
 from cvq import files, parallel
-from cvq.errors import UserError
+from cvq.errors import Diverged, UserError
 
 # A work directory may move to a machine that keeps its data elsewhere.
 MAY_DIFFER = ('dataset.data_dir',)
-_CHECKSUM = 'crc32'           # of the state, beside the fields of progress
+# Beside the fields of progress: of the state, and of data and progress themselves.
+_CHECKSUM, _OF_FIELDS = 'crc32', 'crc32_of_fields'
 _ALONE = ocp.options.MultiprocessingOptions(
     primary_host=0, active_processes={0}, barrier_sync_key_prefix='cvq')
 
@@ -81,17 +83,22 @@ class Checkpoints:
 
     Raises:
       UserError: an earlier or this checkpoint could not be written.
+      Diverged: the state is not finite; it would take the place of a good one.
     """
     if self._manager is None:
       return
     state = jax.tree.map(np.asarray, jax.device_get(state))
+    bad = not_finite(state)
+    if bad:
+      raise Diverged(step, bad, max(self._manager.all_steps(), default=None))
     _check_room(self._folder, sum(x.nbytes for x in jax.tree.leaves(state)))
     try:
       self._manager.save(
           step, force=True, metrics=metrics, args=ocp.args.Composite(
               state=ocp.args.StandardSave(state), data=ocp.args.JsonSave(data),
               config=ocp.args.JsonSave(to_json(config)),
-              progress=ocp.args.JsonSave(progress | {_CHECKSUM: checksum(state)})))
+              progress=ocp.args.JsonSave(progress | {
+                  _CHECKSUM: checksum(state), _OF_FIELDS: _checksum_of(data, progress)})))
     except (OSError, ValueError) as error:        # tensorstore raises ValueError for a full disk
       raise _unwritable(self._folder, error) from error
 
@@ -143,6 +150,10 @@ class Checkpoints:
         chex.assert_trees_all_equal_shapes_and_dtypes(items.state, abstract)
         if items.progress.pop(_CHECKSUM) != checksum(items.state):
           raise ValueError('the state does not have the checksum that it was saved with')
+        # Checkpoints of older versions have none.
+        expected = items.progress.pop(_OF_FIELDS, None)
+        if expected is not None and expected != _checksum_of(items.data, items.progress):
+          raise ValueError('data or progress do not have the checksum that they were saved with')
       except Exception as error:  # pylint: disable=broad-except
         reason = ' '.join(str(error).split())[:150]
         print(f'Checkpoint {self._folder / str(step)} is damaged ({reason}); '
@@ -207,8 +218,24 @@ def checksum(state: Any) -> int:
   return value
 
 
+def _checksum_of(data: dict, progress: dict) -> int:
+  return zlib.crc32(json.dumps([data, progress], sort_keys=True).encode())
+
+
+def not_finite(state: Any) -> str | None:
+  """Name of the first leaf of NumPy arrays that holds NaN or infinity."""
+  for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+    if jnp.issubdtype(leaf.dtype, jnp.floating) and not np.isfinite(leaf).all():
+      return jax.tree_util.keystr(path, simple=True, separator='.')
+  return None
+
+
 def _check_room(folder: pathlib.Path, size: int) -> None:
-  """A full disk is noticed before a write, since Orbax fails in its own threads, noisily."""
+  """A full or read-only disk is noticed before a write: Orbax fails in its threads, noisily."""
+  try:
+    tempfile.TemporaryFile(dir=folder).close()
+  except OSError as error:
+    raise _unwritable(folder, error) from error
   space = os.statvfs(folder)
   free, needed = space.f_bavail * space.f_frsize, 2 * size + 2**20
   if free < needed:

@@ -68,6 +68,12 @@ def run(main: Callable[[list[str]], None] = main) -> None:
     _leave(str(error), error.code)
   except KeyboardInterrupt:                     # while training, cvq.train saves first
     _leave('Stopped by SIGINT; the same command starts again.', 128 + signal.SIGINT)
+  except (MemoryError, RuntimeError) as error:  # JAX's is a RuntimeError
+    if not (isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)):
+      raise
+    _leave(f'Out of memory: {" ".join(str(error).split())[:150]}\nMake the model or its batches '
+           'smaller: --config.train.batch_size, --config.pretrain.batch_size, '
+           '--config.evaluation.batch_size.', 2)
   except OSError as error:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise

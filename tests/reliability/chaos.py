@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 import time
+from typing import Callable
 
 from tests import test_train
 
@@ -30,10 +31,10 @@ class Strike:
 def strikes(seed: int, **numbers: int) -> list[Strike]:
   """Seeded strikes in the order in which a run reaches them; numbers: of each kind.
 
-  Steps and saves are mixed. The delays reach from the moment itself to about when it is over.
+  Steps and saves are mixed. Delays reach from the moment itself to about when it is over.
   """
   rng = random.Random(seed)
-  longest = {'preparation': 2., 'step': .1, 'save': .15, 'evaluation': 3., 'oracle': .05,
+  longest = {'preparation': .4, 'step': .1, 'save': .15, 'evaluation': .8, 'oracle': .05,
              'report': 1.}
   first = {'step': lambda: rng.randint(1, 7), 'report': lambda: rng.randint(1, 12)}
   made = {kind: [Strike(kind, first.get(kind, lambda: 1)(), rng.uniform(0, longest[kind]))
@@ -67,8 +68,9 @@ class Place:
     """Work directory and data go elsewhere, as to another machine."""
     self.folder = self.folder.rename(folder)
 
-  def start(self, *flags: str, strike: Strike | None = None) -> int:
-    """Runs to the end, or until it is struck; returns the exit code."""
+  def start(self, *flags: str, strike: Strike | None = None,
+            blow: Callable[[subprocess.Popen], None] = subprocess.Popen.kill) -> int:
+    """Runs to the end, or until the blow at the moment of the strike; returns the exit code."""
     before, left = newest(self.workdir), strike.count if strike else 0
     read_end, write_end = os.pipe()
     with self.log.open('a') as log, os.fdopen(read_end) as moments:
@@ -90,7 +92,7 @@ class Place:
             left -= 1
             if left == 0:
               time.sleep(strike.delay)
-              process.kill()
+              blow(process)
         return process.wait(timeout=60)
       finally:
         process.kill()
