@@ -29,7 +29,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 import tensorstore
 
 from cvq import files, parallel
-from cvq.errors import Diverged, UserError
+from cvq.errors import Diverged, Unwritable, UserError
 
 # A work directory may move to a machine that keeps its data elsewhere.
 MAY_DIFFER = ('dataset.data_dir',)
@@ -82,7 +82,7 @@ class Checkpoints:
       metrics: {'retrieval': ...} for the choice of the best, or None.
 
     Raises:
-      UserError: an earlier or this checkpoint could not be written.
+      Unwritable: an earlier or this checkpoint could not be written.
       Diverged: the state is not finite; it would take the place of a good one.
     """
     if self._manager is None:
@@ -179,7 +179,7 @@ class Checkpoints:
     self._manager.reload()
 
   def wait(self) -> None:
-    """Returns when everything is on disk. Raises UserError where that failed."""
+    """Returns when everything is on disk. Raises Unwritable where that failed."""
     if self._manager is None:
       return
     try:
@@ -194,9 +194,9 @@ class Checkpoints:
       self._manager.close()
 
 
-def _unwritable(folder: pathlib.Path, error: Exception) -> UserError:
-  return UserError(f'A checkpoint could not be written to {folder}: {error}.\n'
-                   'Make room or choose another --workdir; earlier checkpoints are untouched.')
+def _unwritable(folder: pathlib.Path, error: Exception) -> Unwritable:
+  return Unwritable(f'A checkpoint could not be written to {folder}: {error}.\n'
+                    'Make room or choose another --workdir; earlier checkpoints are untouched.')
 
 
 def _read_through(folder: pathlib.Path) -> None:

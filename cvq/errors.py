@@ -27,6 +27,10 @@ class Diverged(UserError):
         'another --workdir.')
 
 
+class Unwritable(UserError):
+  """The disk of a run is full, or refuses to be written."""
+
+
 class Interrupted(UserError):
   """A signal asked the run to stop, and its state is saved."""
 

@@ -36,7 +36,8 @@ def strikes(seed: int, **numbers: int) -> list[Strike]:
   rng = random.Random(seed)
   longest = {'preparation': .4, 'step': .1, 'save': .15, 'evaluation': .8, 'oracle': .05,
              'report': 1.}
-  first = {'step': lambda: rng.randint(1, 7), 'report': lambda: rng.randint(1, 12)}
+  first = {'step': lambda: rng.randint(1, 15), 'save': lambda: rng.randint(1, 2),
+           'report': lambda: rng.randint(1, 12)}
   made = {kind: [Strike(kind, first.get(kind, lambda: 1)(), rng.uniform(0, longest[kind]))
                  for _ in range(count)] for kind, count in numbers.items()}
   loop = made.pop('step', []) + made.pop('save', [])

@@ -6,7 +6,6 @@
 import shutil
 import signal
 
-import jax
 import pytest
 
 from tests.reliability import chaos
@@ -17,12 +16,6 @@ SHORT = (chaos.Strike('preparation', 1, .2), chaos.Strike('save', 2, .01),
 SEED = 7
 LONG_RUN = (*chaos.SMALL, '--config.train.steps=172', '--config.log.every=5',
             '--config.log.evaluate_every=40', '--config.log.picture_every=60')
-
-
-@pytest.fixture(name='cache')
-def fixture_cache(tmp_path):
-  """What the tests have compiled already, in a folder of its own: a kill may leave half a file."""
-  return shutil.copytree(jax.config.jax_compilation_cache_dir, tmp_path / 'compiled')
 
 
 def place_in(folder, cache, *fields):
