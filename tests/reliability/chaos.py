@@ -53,12 +53,14 @@ class Place:
   Attributes:
     folder: holds run/ and data/. cache: of compiled programs. log: takes what the runs print.
     fields: of the config, as flags.
+    settled: at the moment before a step no checkpoint is being written.
     starts: (step at which it began, newest checkpoint that was on disk before), of every start.
   """
   folder: pathlib.Path
   cache: pathlib.Path
   log: pathlib.Path
   fields: tuple[str, ...] = ()
+  settled: bool = False
   starts: list[tuple[int, int]] = dataclasses.field(default_factory=list)
 
   @property
@@ -82,7 +84,8 @@ class Place:
               'ANNOUNCE': str(write_end), 'CVQ_DATA_DIR': str(self.folder / 'data'),
               'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
               'JAX_COMPILATION_CACHE_DIR': str(self.cache),
-              'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'})
+              'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+              **({'SETTLED': '1'} if self.settled else {})})
       os.close(write_end)
       try:
         for line in moments:

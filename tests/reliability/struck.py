@@ -4,6 +4,7 @@
 
 ANNOUNCE: number of an inherited file descriptor that takes a line for each moment:
 `preparation`, `start STEP`, `step N`, `save N`, `evaluation`, `oracle`, `report N`.
+SETTLED: no checkpoint is being written at the moments `step N`.
 Reports are as small as those of the tests in tests/report.
 """
 
@@ -37,11 +38,18 @@ def announced(place: Any, name: str, moment: Callable[..., str]) -> None:
   setattr(place, name, told)
 
 
+def step(loop: train.Loop, _: Any) -> str:
+  """The moment before a gradient step."""
+  if 'SETTLED' in os.environ:
+    loop.store.wait()
+  return f'step {loop.step + 1}'
+
+
 def main_announced() -> None:
   """Runs cvq.main, announcing."""
   announced(prepare, '_prepare', lambda *_: 'preparation')
   announced(train.Loop, 'run', lambda loop: f'start {loop.step}')
-  announced(train.Loop, '_train_one', lambda loop, _: f'step {loop.step + 1}')
+  announced(train.Loop, '_train_one', step)
   announced(checkpoints.Checkpoints, 'save', lambda store, step, _: f'save {step}')
   announced(evaluate, 'write_evaluation', lambda *_: 'evaluation')
   announced(factor_reader, '_save', lambda *_: 'oracle')

@@ -3,6 +3,7 @@
 import errno
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -41,9 +42,12 @@ def fill(folder: pathlib.Path) -> pathlib.Path:
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_in_the_middle(tmp_path, small_disk, tiny_run, cache):
-  place = chaos.Place(small_disk, cache, tmp_path / 'log')
-  full = chaos.Strike('step', 12, 0.)
-  code = place.start(strike=full, blow=lambda _: fill(small_disk))
+  def blow(process):
+    process.send_signal(signal.SIGSTOP)                # it takes no further step meanwhile
+    fill(small_disk)
+    process.send_signal(signal.SIGCONT)
+  place = chaos.Place(small_disk, cache, tmp_path / 'log', settled=True)
+  code = place.start(strike=chaos.Strike('step', 12, 0.), blow=blow)
   said = place.log.read_text()
   assert code == 2 and 'Traceback' not in said, said
   assert 'Make room' in said.splitlines()[-1] or 'Make room' in said.splitlines()[-2], said
