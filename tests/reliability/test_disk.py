@@ -53,7 +53,7 @@ def test_a_disk_that_is_full_in_the_middle(tmp_path, small_disk, tiny_run, cache
   assert 'Make room' in said.splitlines()[-1] or 'Make room' in said.splitlines()[-2], said
   assert chaos.newest(place.workdir) == 10 and chaos.half_written(small_disk) == []
   assert place.start() == 2                            # still full: said before anything begins
-  assert 'Make room' in place.log.read_text()[len(said):]
+  assert 'make room' in place.log.read_text()[len(said):]
   (small_disk / 'filler').unlink()
   assert place.start() == 0, place.log.read_text()
   assert place.starts[-1] == (10, 10)
