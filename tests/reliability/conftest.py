@@ -1,4 +1,4 @@
-"""Short forms stand in the suite; CVQ_LONG_TESTS=1 asks for the long ones, of minutes to an hour."""
+"""Short forms stand in the suite; CVQ_LONG_TESTS=1 asks for the long ones, which take minutes."""
 
 import os
 import shutil

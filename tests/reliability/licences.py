@@ -44,8 +44,8 @@ def page() -> str:
   rows = [f'| {name} | {licence(name)} | {LOOKED_AT.get(name, "")} |' for name in pinned()]
   return '\n'.join([
       '# Licences of the dependencies', '',
-      'cvq is under Apache 2.0. This lists every package of `constraints.txt`, with the licence that '
-      'its\nown metadata name; written by `python -m tests.reliability.licences`, checked by '
+      'cvq is under Apache 2.0. This lists every package of `constraints.txt`, with the licence '
+      'that its\nown metadata name; written by `python -m tests.reliability.licences`, checked by '
       '`tests/reliability/test_licences.py`.', '',
       '| package | licence | note |', '| --- | --- | --- |', *rows, ''])
 

@@ -41,8 +41,8 @@ def test_a_thousand_steps(tmp_path, monkeypatch, long):
   late = steps > SETTLED
   slope = np.polyfit(steps[late], memory[late], 1)[0]
   print(f'\n{STEPS} steps: {memory[0] / 2**20:.1f} MB at step {steps[0]}, '
-        f'{memory[late][0] / 2**20:.1f} MB at step {steps[late][0]}, {memory[-1] / 2**20:.1f} MB at '
-        f'step {steps[-1]}; slope from there {slope:.0f} bytes a step; file descriptors '
+        f'{memory[late][0] / 2**20:.1f} MB at step {steps[late][0]}, {memory[-1] / 2**20:.1f} MB '
+        f'at step {steps[-1]}; slope from there {slope:.0f} bytes a step; file descriptors '
         f'{descriptors[late].min()} to {descriptors[late].max()}, threads '
         f'{threads[late].min()} to {threads[late].max()}')
   assert slope < SLOPE
