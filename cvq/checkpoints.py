@@ -5,7 +5,7 @@ the others. Every process calls every method.
 
 One composite a step: the state (as NumPy, so that any number of devices and processes can read
 it), the position of the data, the config, and progress (wall time, version). Orbax notices a file
-that is cut or lost, but not a changed bit in an array: a checksum is kept and compared.
+that is cut or lost, but not a changed bit: checksums are kept and compared.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 from typing import Any
-import zlib
 
 import chex
 import jax
@@ -27,12 +27,13 @@ from orbax import checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 import tensorstore
 
-from cvq import files, parallel
-from cvq.errors import UserError
+from cvq import files, integrity, parallel
+from cvq.errors import Diverged, Unwritable, UserError
 
 # A work directory may move to a machine that keeps its data elsewhere, and be traced there.
 MAY_DIFFER = ('dataset.data_dir', 'log.trace')
-_CHECKSUM = 'crc32'           # of the state, beside the fields of progress
+# Beside the fields of progress: of the state, and of data and progress themselves.
+_CHECKSUM, _OF_FIELDS = 'crc32', 'crc32_of_fields'
 _ALONE = ocp.options.MultiprocessingOptions(
     primary_host=0, active_processes={0}, barrier_sync_key_prefix='cvq')
 
@@ -80,18 +81,24 @@ class Checkpoints:
       metrics: {'retrieval': ...} for the choice of the best, or None.
 
     Raises:
-      UserError: an earlier or this checkpoint could not be written.
+      Unwritable: an earlier or this checkpoint could not be written.
+      Diverged: the state is not finite; it would take the place of a good one.
     """
     if self._manager is None:
       return
     state = jax.tree.map(np.asarray, jax.device_get(state))
+    bad = integrity.not_finite(state)
+    if bad:
+      raise Diverged(step, bad, max(self._manager.all_steps(), default=None))
     _check_room(self._folder, sum(x.nbytes for x in jax.tree.leaves(state)))
     try:
       self._manager.save(
           step, force=True, metrics=metrics, args=ocp.args.Composite(
               state=ocp.args.StandardSave(state), data=ocp.args.JsonSave(data),
               config=ocp.args.JsonSave(to_json(config)),
-              progress=ocp.args.JsonSave(progress | {_CHECKSUM: checksum(state)})))
+              progress=ocp.args.JsonSave(progress | {
+                  _CHECKSUM: integrity.checksum(state),
+                  _OF_FIELDS: integrity.checksum_of_fields(data, progress)})))
     except (OSError, ValueError) as error:        # tensorstore raises ValueError for a full disk
       raise _unwritable(self._folder, error) from error
 
@@ -142,8 +149,12 @@ class Checkpoints:
             state=ocp.args.StandardRestore(abstract), data=ocp.args.JsonRestore(),
             progress=ocp.args.JsonRestore()))
         chex.assert_trees_all_equal_shapes_and_dtypes(items.state, abstract)
-        if items.progress.pop(_CHECKSUM) != checksum(items.state):
+        if items.progress.pop(_CHECKSUM) != integrity.checksum(items.state):
           raise ValueError('the state does not have the checksum that it was saved with')
+        # Checkpoints of older versions have none.
+        expected = items.progress.pop(_OF_FIELDS, None)
+        if expected not in (None, integrity.checksum_of_fields(items.data, items.progress)):
+          raise ValueError('data or progress do not have the checksum that they were saved with')
       except Exception as error:  # pylint: disable=broad-except
         self._refuse_other_layout(step, abstract)
         reason = ' '.join(str(error).split())[:150]
@@ -167,10 +178,10 @@ class Checkpoints:
       _read_through(self._folder / str(step) / 'state')           # Orbax fails with a traceback
       items = self._manager.restore(step, args=ocp.args.Composite(
           state=ocp.args.StandardRestore(), progress=ocp.args.JsonRestore()))
-      saved, version = _layout(items.state), items.progress['version']
+      saved, version = integrity.layout(items.state), items.progress['version']
     except Exception:  # pylint: disable=broad-except
       return                                                      # damaged: not for us to tell
-    wanted = _layout(abstract)
+    wanted = integrity.layout(abstract)
     other = sorted(name for name in saved.keys() | wanted.keys()
                    if saved.get(name) != wanted.get(name))
     if other:
@@ -189,7 +200,7 @@ class Checkpoints:
     self._manager.reload()
 
   def wait(self) -> None:
-    """Returns when everything is on disk. Raises UserError where that failed."""
+    """Returns when everything is on disk. Raises Unwritable where that failed."""
     if self._manager is None:
       return
     try:
@@ -204,9 +215,9 @@ class Checkpoints:
       self._manager.close()
 
 
-def _unwritable(folder: pathlib.Path, error: Exception) -> UserError:
-  return UserError(f'A checkpoint could not be written to {folder}: {error}.\n'
-                   'Make room or choose another --workdir; earlier checkpoints are untouched.')
+def _unwritable(folder: pathlib.Path, error: Exception) -> Unwritable:
+  return Unwritable(f'A checkpoint could not be written to {folder}: {error}.\n'
+                    'Make room or choose another --workdir; earlier checkpoints are untouched.')
 
 
 def _read_through(folder: pathlib.Path) -> None:
@@ -220,22 +231,12 @@ def _read_through(folder: pathlib.Path) -> None:
     read.result()
 
 
-def checksum(state: Any) -> int:
-  """CRC-32 of the bytes of all leaves, in the order of jax.tree.leaves."""
-  value = 0
-  for leaf in jax.tree.leaves(state):
-    value = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8), value)
-  return value
-
-
-def _layout(state: Any) -> dict[str, str]:
-  """{'params/encoder/hidden/kernel': 'float32 (144, 192)', ...} of a state or its dicts."""
-  return {jax.tree_util.keystr(path, simple=True, separator='/'): f'{leaf.dtype} {leaf.shape}'
-          for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
-
-
 def _check_room(folder: pathlib.Path, size: int) -> None:
-  """A full disk is noticed before a write, since Orbax fails in its own threads, noisily."""
+  """A full or read-only disk is noticed before a write: Orbax fails in its threads, noisily."""
+  try:
+    tempfile.TemporaryFile(dir=folder).close()
+  except OSError as error:
+    raise _unwritable(folder, error) from error
   space = os.statvfs(folder)
   free, needed = space.f_bavail * space.f_frsize, 2 * size + 2**20
   if free < needed:

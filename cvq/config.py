@@ -43,6 +43,7 @@ _MAY_BE_ZERO = {
     'train.clip', 'train.weight_decay', 'evaluation.examples', 'evaluation.seed', 'log.trace',
     'checkpoint.keep_best'}
 _MAY_BE_NEGATIVE = {'model.decoder.bias'}
+_LARGEST = 2**31 - 1          # of whole numbers: what the device counts with
 _BELOW_ONE = {'model.quantizer.decay', 'loss.edge_prior', 'train.b2'}
 _LEAST_FREE = 64 * 2**20      # bytes: a checkpoint of the default model takes about 10 MB
 
@@ -103,6 +104,8 @@ def _check_number(name: str, value: Any) -> None:
       continue
     if not math.isfinite(number):
       raise UserError(f'{name} is {value}; it must be a finite number.')
+    if isinstance(number, int) and number > _LARGEST:
+      raise UserError(f'{name} is {value}; at most {_LARGEST:,} is taken: --config.{name}=...')
     if name.startswith('loss.') or isinstance(value, (tuple, list)) and 'widths' not in name \
         or name in _MAY_BE_ZERO:
       least, word = 0, 'must not be negative'

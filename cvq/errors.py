@@ -12,8 +12,23 @@ class UserError(Exception):
 
 
 class Diverged(UserError):
-  """The loss is NaN or infinite; the message names step, term and last good checkpoint."""
+  """A loss, a gradient or the state is NaN or infinite.
+
+  Args:
+    step: of it. what: is not finite. last_good: step of the newest checkpoint, or None.
+  """
   code = 3
+
+  def __init__(self, step: int, what: str, last_good: int | None):
+    good = 'none yet' if last_good is None else f'step {last_good}'
+    super().__init__(
+        f'Step {step}: {what} is not finite. Last good checkpoint: {good}.\n'
+        'Lower --config.train.learning_rate or set --config.train.clip=1, and start again with '
+        'another --workdir.')
+
+
+class Unwritable(UserError):
+  """The disk of a run is full, or refuses to be written."""
 
 
 class Interrupted(UserError):

@@ -11,6 +11,7 @@ Trains, evaluates what was trained, reports on it, serves a page of it, or shows
 """
 
 import errno
+import os
 import shlex
 import signal
 import sys
@@ -19,7 +20,7 @@ from typing import Callable
 from absl import logging
 
 from cvq import arguments, config as configuration
-from cvq.errors import UserError
+from cvq.errors import Unwritable, UserError
 
 
 def main(argv: list[str]) -> None:
@@ -61,22 +62,38 @@ def _say_what_next(argv: list[str], workdir: str, *, reports: bool) -> None:
 
 def run(main: Callable[[list[str]], None] = main) -> None:
   """Entry point: messages instead of tracebacks for what a user can mend."""
-  logging.set_verbosity(logging.ERROR)          # Orbax and TFDS speak of their own affairs
+  logging.set_verbosity(logging.FATAL)          # what Orbax and TFDS fail at, they also raise
   try:
     main(sys.argv)
+  except Unwritable as error:
+    _leave_at_once(str(error), error.code)
   except UserError as error:
     _leave(str(error), error.code)
   except KeyboardInterrupt:                     # while training, cvq.train saves first
     _leave('Stopped by SIGINT; the same command starts again.', 128 + signal.SIGINT)
+  except (MemoryError, RuntimeError) as error:  # JAX's is a RuntimeError
+    if not (isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)):
+      raise
+    _leave(f'Out of memory: {" ".join(str(error).split())[:150]}\nMake the model or its batches '
+           'smaller: --config.train.batch_size, --config.pretrain.batch_size, '
+           '--config.evaluation.batch_size.', 2)
   except OSError as error:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise
-    _leave(f'{error}.\nMake room; the same command goes on from the last checkpoint.', 2)
+    _leave_at_once(f'{error}.\nMake room; the same command goes on from the last checkpoint.', 2)
 
 
 def _leave(message: str, code: int) -> None:
   print(f'cvq: {message}', file=sys.stderr)
   sys.exit(code)
+
+
+def _leave_at_once(message: str, code: int) -> None:
+  """On a full disk, what else would be written at the end would only add tracebacks."""
+  print(f'cvq: {message}', file=sys.stderr)
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)                                # pylint: disable=protected-access
 
 
 if __name__ == '__main__':

@@ -52,7 +52,7 @@ def read_run(workdir: str, step: int | None = None) -> Trained:
                     'Train one: python -m cvq.main --config=configs/dsprites.py '
                     f'--workdir={workdir}')
   fields = files.read_json(folder / 'config.json', 'Put a good copy back.')
-  if fields.get('method', 'ct_vae') != 'ct_vae':
+  if isinstance(fields, dict) and fields.get('method', 'ct_vae') != 'ct_vae':
     raise UserError(f'{workdir} holds a baseline ({fields["method"]}), which the API does not load.'
                     '\nIts figures are in evaluation.json.')
   config = to_config(fields)
@@ -79,8 +79,8 @@ def to_config(fields: dict) -> ConfigDict:
   Raises:
     UserError: fields that this version does not know, or bad values.
   """
-  given = ConfigDict(_tuples(fields))
   try:
+    given = ConfigDict(_tuples(fields))
     config = _defaults(given)
     known = dict(configuration.leaves(config))
     unknown = [name for name, _ in configuration.leaves(given) if name not in known]
@@ -89,13 +89,17 @@ def to_config(fields: dict) -> ConfigDict:
                       f'{", ".join(unknown)}.\nLoad it with the version of cvq that wrote it.')
     config.update(given)
     configuration.validate(config)
-  except (AttributeError, KeyError, TypeError) as error:
-    raise UserError(f'config.json does not fit this version of cvq: {error}.') from error
+  except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+    detail = ' '.join(str(error).split())[:160]
+    raise UserError(f'config.json does not fit this version of cvq: {detail}.') from error
   return config
 
 
 def _defaults(given: ConfigDict) -> ConfigDict:
   """The default experiment on the config's dataset; configs/ lies beside the package."""
+  if given.dataset.name not in datasets.names():         # it names the module that is imported
+    raise UserError(f'config.json: unknown dataset.name {given.dataset.name!r}; known: '
+                    f'{", ".join(datasets.names())}.')
   try:
     module = importlib.import_module(f'configs.{given.dataset.name}')
   except ModuleNotFoundError:              # the package alone is installed: no older runs then

@@ -14,7 +14,7 @@ import numpy as np
 
 import cvq
 from cvq import checkpoints, config as configuration, description
-from cvq import evaluate, gallery, locks, parallel, session, steps, tracing, writers
+from cvq import collapse, evaluate, gallery, locks, parallel, session, steps, tracing, writers
 from cvq.data import pipeline
 from cvq.errors import Diverged, Interrupted
 
@@ -41,10 +41,7 @@ def check_finite(scalars: dict, step: int, last_good: int | None) -> None:
   bad = [name for name, value in scalars.items() if not math.isfinite(value)]
   if bad:
     terms = [name for name in bad if name not in ('loss', 'gradient_norm')] or bad
-    good = f'step {last_good}' if last_good is not None else 'none yet'
-    raise Diverged(f'Step {step}: {", ".join(terms)} is not finite. Last good checkpoint: {good}.\n'
-                   'Lower --config.train.learning_rate or set --config.train.clip=1, and start '
-                   'again with another --workdir.')
+    raise Diverged(step, ', '.join(terms), last_good)
 
 
 class _Stop:
@@ -109,6 +106,7 @@ class Loop:
     self.writer = writers.Writer(workdir, resume_step=self.step)
     self.trace = tracing.Trace(os.path.join(workdir, 'tensorboard'), config.log.trace)
     self.buffer: list[tuple[int, dict]] = []
+    self.warned: set[str] = set()
 
   def _iterator(self, stage: str, position: Any):
     config, index_count = self.config, parallel.process()
@@ -171,20 +169,39 @@ class Loop:
     self.seconds += time.monotonic() - start
     progress.update(self.step, self.config[stage].batch_size, waited)
 
-  def _log(self, progress) -> None:
-    """Fetches the scalars since the last line, checks them, and writes their means."""
+  def _fetch(self) -> list[tuple[int, dict]]:
+    """Scalars of the steps since the last line of the log, checked."""
     start = time.monotonic()
-    fetched = [(step, {name: float(value) for name, value in scalars.items()})
-               for step, scalars in jax.device_get(self.buffer)]
-    self.buffer = []
+    self.buffer = [(step, {name: float(value) for name, value in scalars.items()})
+                   for step, scalars in jax.device_get(self.buffer)]
     self.seconds += time.monotonic() - start
-    for step, scalars in fetched:
+    for step, scalars in self.buffer:
       check_finite(scalars, step, self.saved)
+    return self.buffer
+
+  def _log(self, progress) -> None:
+    """Writes the means of the scalars since the last line."""
+    fetched, self.buffer = self._fetch(), []
     names = {name for _, scalars in fetched for name in scalars}
     means = {name: float(np.mean([s[name] for _, s in fetched if name in s])) for name in names}
     self.writer.scalars(self.step, {f'train/{name}': means[name] for name in sorted(means)}
                         | progress.rates() | {'seconds': self.seconds})
     progress.show({name: means[name] for name in SHOWN if name in means})
+    self._warn_of_collapse(means)
+
+  def _warn_of_collapse(self, means: dict[str, float]) -> None:
+    """A line on each way to collapse, the first time."""
+    if self.config.method != 'ct_vae':
+      return
+    model = self.session.model
+    positions = math.prod(model.grid)
+    variables = model.quantizer.codebooks * positions
+    shared = self.config.model.transition.name == 'tied'             # by a position's variables
+    for kind, line in collapse.collapsed(
+        means, variables, positions if shared else variables).items():
+      if kind not in self.warned:
+        self.warned.add(kind)
+        _say(f'Step {self.step}: {line}')
 
   def _validate(self, progress) -> None:
     self.evaluation = evaluate.evaluate_state(
@@ -200,6 +217,7 @@ class Loop:
       self.writer.picture(self.step, name, picture)
 
   def _save(self) -> None:
+    self._fetch()                                      # nothing is saved that has diverged
     figures = self.evaluation and {'retrieval': self.evaluation['retrieval']['directed']}
     self.store.save(
         self.step, self.state,

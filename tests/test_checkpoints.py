@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cvq import checkpoints
+from cvq import checkpoints, integrity
 from cvq.errors import UserError
 from tests import small
 
@@ -113,11 +113,11 @@ def test_a_changed_bit_is_noticed(tmp_path, capsys):
 
 def test_checksum_sees_every_leaf_and_its_order():
   state = {'a': np.arange(6.), 'b': np.int32(3), 'c': np.arange(12)[::2]}
-  value = checkpoints.checksum(state)
-  assert value == checkpoints.checksum(jax.tree.map(jnp.asarray, state) | {
+  value = integrity.checksum(state)
+  assert value == integrity.checksum(jax.tree.map(jnp.asarray, state) | {
       'a': state['a'].copy(), 'c': state['c'].copy()})
-  assert value != checkpoints.checksum(state | {'b': np.int32(4)})
-  assert value != checkpoints.checksum(state | {'c': state['c'][::-1]})
+  assert value != integrity.checksum(state | {'b': np.int32(4)})
+  assert value != integrity.checksum(state | {'c': state['c'][::-1]})
 
 
 @pytest.mark.parametrize('harm', [

@@ -37,7 +37,7 @@ def load_exported(path: str | pathlib.Path) -> Exported:
       raise ValueError(f'its format is not {FORMAT}')
     facts = Facts(**{name: tuple(value) if isinstance(value, list) else value
                      for name, value in fields.items()})
-    with np.load(folder / 'weights.npz') as file:
+    with np.load(folder / 'weights.npz', allow_pickle=False) as file:
       weights = jax.device_put(dict(file))
     modules = {name: jax_export.deserialize(bytearray((folder / f'{name}.stablehlo').read_bytes()))
                for name in FUNCTIONS}

@@ -54,12 +54,17 @@ def read(path: str | pathlib.Path) -> runs.Trained:
   if metadata.get('format') != _FORMAT:
     raise UserError(f'{path} was not written by Model.save_safetensors: its metadata lacks '
                     f'format={_FORMAT}.')
-  config = runs.to_config(json.loads(metadata['config']))
-  about = Description.from_json(json.loads(metadata['model']))
+  try:
+    config = runs.to_config(json.loads(metadata['config']))
+    about = Description.from_json(json.loads(metadata['model']))
+    step, version = int(metadata['step']), metadata['version']
+    evaluation = json.loads(metadata['evaluation'])
+  except (KeyError, TypeError, ValueError) as error:
+    raise UserError(f'{path} is damaged: its metadata are not those of a model ({error}).'
+                    ) from error
   _check(path, arrays, runs.abstract_state(config, about).variables)
   return runs.Trained(
-      config, about, jax.device_put(unflatten(arrays)), int(metadata['step']),
-      metadata['version'], json.loads(metadata['evaluation']))
+      config, about, jax.device_put(unflatten(arrays)), step, version, evaluation)
 
 
 def flatten(variables: Any) -> dict[str, np.ndarray]:

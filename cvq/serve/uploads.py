@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import threading
 import warnings
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image, ImageOps
 from cvq.errors import UserError
 
 FORMATS = ('PNG', 'JPEG', 'WEBP', 'GIF')
-MAX_PIXELS = 25_000_000        # a decoded image then takes at most some 100 MB
+MAX_PIXELS = 25_000_000        # one in colours with transparency is read within 400 MB
+_ALONE = threading.Lock()      # a server has several threads; that memory is taken once
 _PREFIX = 'data:image/png;base64,'
 
 
@@ -33,7 +35,7 @@ def read(content: bytes, shape: tuple[int, int, int]) -> tuple[np.ndarray, list[
   if not content:
     raise UserError('The file is empty; choose a PNG, JPEG, WebP or GIF image.')
   try:
-    with warnings.catch_warnings():
+    with _ALONE, warnings.catch_warnings():
       warnings.simplefilter('ignore')                  # Pillow warns of what is refused below
       image = Image.open(io.BytesIO(content), formats=FORMATS)
       width, height = image.size

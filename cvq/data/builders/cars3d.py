@@ -24,6 +24,7 @@ SPACE = FactorSpace((
 ))
 _CAR = re.compile(r'(\./)?data/cars/\w[^/]*\.mat')
 _PIXELS = (128, 128, 3)                                # as published
+_LARGEST = 2**25                                       # bytes of a car; unpacked, one takes 5 MB
 
 
 class Cars3d(published.Builder):
@@ -52,7 +53,10 @@ class Cars3d(published.Builder):
       if len(names) != cars:
         raise ValueError(f'{len(names)} files data/cars/*.mat, not {cars}')
       for name, file in _cars(archive):
-        images = scipy.io.loadmat(io.BytesIO(file.read()), variable_names=['im'])['im']
+        content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+          raise ValueError(f'{name} is larger than {_LARGEST >> 20} MB')
+        images = scipy.io.loadmat(io.BytesIO(content), variable_names=['im'])['im']
         if images.shape != (*_PIXELS, azimuths, elevations) or images.dtype != np.uint8:
           raise ValueError(f'{name}: {images.dtype} {images.shape}')
         for azimuth, elevation in np.ndindex(azimuths, elevations):
