@@ -19,10 +19,11 @@ from tests.reliability import fuzzing
 DEFAULTS = dict(configuration.leaves(dsprites.get_config()))
 ABOUT = Description((64, 64, 1), SPACE)
 GROUPS = sorted({name.rpartition('.')[0] for name in DEFAULTS} - {''})
-WORDS = ['', 'nan', 'inf', '-inf', '0', '-0', '-1', '1', '1e400', '1e-400', '9' * 30,
-         '-' + '9' * 30, '.5', 'None', 'True', 'no', '()', '(,)', '(1, 2, 3)', '[1, 2]', "('a',)", '(0,)', '{}',
-         '[[1]]', '(1e400,)', '__import__("os")', '${HOME}', '%s', '\0', 'é', 'shape=1',
-         'shape=9-1', 'posX=²', 'shape=1-2,posX=0-9', 'tfds', 'published', 'compositional', 'a' * 5000]
+WORDS = [
+    '', 'nan', 'inf', '-inf', '0', '-0', '-1', '1', '1e400', '1e-400', '9' * 30, '-' + '9' * 30,
+    '.5', 'None', 'True', 'no', '()', '(,)', '(1, 2, 3)', '[1, 2]', "('a',)", '(0,)', '{}',
+    '[[1]]', '(1e400,)', '__import__("os")', '${HOME}', '%s', '\0', 'é', 'shape=1', 'shape=9-1',
+    'posX=²', 'shape=1-2,posX=0-9', 'tfds', 'published', 'compositional', 'a' * 5000]
 words = st.one_of(
     st.sampled_from(WORDS), st.sampled_from(sorted({v for c in configuration.CHOICES.values()
                                                     for v in c})),
