@@ -14,7 +14,7 @@ import functools
 import os
 from typing import Any, Callable
 
-from cvq import checkpoints, evaluate, main, report, train
+from cvq import checkpoints, evaluate, main, train
 from cvq.data import prepare
 from cvq.evaluation import factor_reader
 from cvq.evaluation.disentanglement import battery
@@ -66,7 +66,7 @@ def main_announced() -> None:
   collect._teller = counting
   for slow in ('dci', 'sap', 'infomec'):               # boosted trees of 40 classes
     battery.SLOW.pop(slow)
-  report.write_report = functools.partial(report.write_report, sizes=SIZES)
+  collect.write_report = functools.partial(collect.write_report, sizes=SIZES)
   main.run()
 
 
