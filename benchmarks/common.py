@@ -14,6 +14,7 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from cvq import files
+from cvq.sweep.markdown import line
 from cvq.sweep.run import machine as processor
 
 RESULTS = 'docs/performance'
@@ -62,8 +63,7 @@ def peak_gb() -> float:
   """Largest resident memory of this process so far."""
   status = pathlib.Path('/proc/self/status')
   if status.exists():          # getrusage would count what the parent held when it forked
-    line, = (line for line in status.read_text().splitlines() if line.startswith('VmHWM:'))
-    return int(line.split()[1]) * 1024 / 1e9
+    return _gb_of(status, 'VmHWM:')
   unit = 1 if sys.platform == 'darwin' else 1024
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
@@ -73,8 +73,13 @@ def free_gb() -> float:
   info = pathlib.Path('/proc/meminfo')
   if not info.exists():
     return float('inf')
-  line, = (line for line in info.read_text().splitlines() if line.startswith('MemAvailable:'))
-  return int(line.split()[1]) * 1024 / 1e9
+  return _gb_of(info, 'MemAvailable:')
+
+
+def _gb_of(path: pathlib.Path, name: str) -> float:
+  """GB of a field of /proc that is in kB."""
+  [found] = [row for row in path.read_text().splitlines() if row.startswith(name)]
+  return int(found.split()[1]) * 1024 / 1e9
 
 
 def alone(module: str, *arguments: object) -> str | None:
@@ -103,7 +108,6 @@ def machine() -> str:
 
 def markdown(rows: Sequence[Row]) -> str:
   """Rows with the same heads as a table."""
-  line = lambda cells: f'| {" | ".join(cells)} |'
   heads = list(rows[0])
   return '\n'.join([line(heads), line(['---'] * len(heads)),
                     *(line(row.values()) for row in rows)])

@@ -15,10 +15,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import os
-import platform
-import resource
-import sys
 import time
 from typing import Any, Callable, Iterator
 import warnings
@@ -26,6 +22,7 @@ import warnings
 import jax
 import numpy as np
 
+from benchmarks import common
 from cvq.data import datasets, pipeline
 from cvq.errors import UserError
 
@@ -115,11 +112,10 @@ def measure(name: str, sheets: str, seconds: float, repeats: int) -> None:
         rates[version].append(rate(batches, size, seconds))
     cells = [f'{np.median(rates["ours"]):10,.0f}']
     for peer in list(sources)[1:]:
-      low, middle, high = np.quantile(np.divide(rates['ours'], rates[peer]), (0, .5, 1))
-      cells.append(f'{np.median(rates[peer]):10,.0f}  {low:5.1f} / {middle:.1f} / {high:.1f}')
-    unit = 1 if sys.platform == 'darwin' else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    print(f'{name:10} {size:6} {"   ".join(cells)}   {opened:6.2f} {peak:6.2f}', flush=True)
+      ratios = common.spread(np.divide(rates['ours'], rates[peer]), 1)
+      cells.append(f'{np.median(rates[peer]):10,.0f}  {ratios}')
+    print(f'{name:10} {size:6} {"   ".join(cells)}   {opened:6.2f} {common.peak_gb():6.2f}',
+          flush=True)
 
 
 def main() -> None:
@@ -129,8 +125,7 @@ def main() -> None:
   parser.add_argument('--seconds', type=float, default=1., help='of one run')
   parser.add_argument('--repeats', type=int, default=5)
   args = parser.parse_args()
-  print(f'{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, '
-        f'NumPy {np.__version__}, JAX {jax.__version__}')
+  print(common.machine())
   print('dataset     batch   ours t/s   [plain t/s   ratio min / median / max   ready t/s   ratio]'
         '   seconds to open   peak GB')
   for name in args.datasets:

@@ -58,11 +58,11 @@ def _section(table: Table, found: dict[str, dict]) -> str:
   if len(missing) == len(cells):
     return '\n'.join([*lines, f'Not measured yet: `python -m cvq.sweep --table={table.name}`', ''])
   heads = [*table.labels, *(column.title for column in table.columns), 'seeds', 'minutes']
-  lines += [_line(heads), _line(['---'] * len(heads))]
+  lines += [line(heads), line(['---'] * len(heads))]
   for row in table.rows:
     results = [found[cell.name] for cell in row.cells if done(cell)]
     if results:
-      lines.append(_line(_row(row, table.columns, results)))
+      lines.append(line(_row(row, table.columns, results)))
   machines = sorted({found[cell.name]['machine'] for cell in cells if done(cell)})
   lines += ['', f'Measured on {"; ".join(machines)}.', '']
   if missing:
@@ -92,15 +92,16 @@ def _cells(found: dict[str, dict]) -> str:
   lines = ['## Cells', '']
   if not found:
     return '\n'.join([*lines, 'No cell is finished yet.', ''])
-  lines += [_line(['cell', 'command', 'minutes', 'device', 'cvq']), _line(['---'] * 5)]
+  lines += [line(['cell', 'command', 'minutes', 'device', 'cvq']), line(['---'] * 5)]
   for name, r in sorted(found.items()):
     seconds = r.get('training_seconds')
-    lines.append(_line([
+    lines.append(line([
         f'[{name}](results/{name}.json)', f'`{r["command"]}`',
         '' if seconds is None else f'{seconds / 60:.1f}', f'{r["device"]}; {r["machine"]}',
         f'{r["versions"]["cvq"]} {r["revision"] or ""}'.strip()]))
   return '\n'.join([*lines, ''])
 
 
-def _line(parts: Iterable[str]) -> str:
+def line(parts: Iterable[str]) -> str:
+  """A row of a Markdown table."""
   return f'| {" | ".join(parts)} |'
