@@ -27,23 +27,24 @@ def lines(series: Sequence[Series], *, x_label: str, y_label: str, from_zero: bo
     series: at most three. x_label, y_label: with units. from_zero: y begins at 0.
   """
   page = Svg(width, height)
-  left, right, top, bottom = 52, width - 10, 34, height - 40
   xs = [x for _, points, _ in series for x in points]
+  x_low, x_high = min(xs), max(max(xs), min(xs) + 1)
+  x_ticks = {tick: f'{tick:,g}' for tick in _ticks(x_low, x_high) if x_low <= tick <= x_high}
+  longest = max(map(len, x_ticks.values()), default=0)         # half of a label may stand out
+  left, right, top, bottom = 52, width - max(10, 3.5 * longest), 34, height - 40
   ys = [y for _, _, points in series for y in points]
   log = not from_zero and min(ys) > 0 and max(ys) / min(ys) > 30
   ticks = _powers(min(ys), max(ys)) if log else _ticks(0. if from_zero else min(ys), max(ys))
   scale = np.log10 if log else np.asarray
   y_low, y_high = scale(min(ticks[0], *ys, 0. if from_zero else ticks[0])), scale(
       max(ticks[-1], *ys))
-  x_low, x_high = min(xs), max(max(xs), min(xs) + 1)
   to_x = lambda x: left + (x - x_low) / (x_high - x_low) * (right - left)
   to_y = lambda y: bottom - (scale(y) - y_low) / ((y_high - y_low) or 1) * (bottom - top)
   for tick in ticks:
     page.line(left, to_y(tick), right, to_y(tick))
     page.text(left - 8, to_y(tick) + 4, f'{tick:g}', anchor='end', size=11)
-  for tick in _ticks(x_low, x_high):
-    if x_low <= tick <= x_high:
-      page.text(to_x(tick), bottom + 16, f'{tick:,g}', anchor='middle', size=11)
+  for tick, label in x_ticks.items():
+    page.text(to_x(tick), bottom + 16, label, anchor='middle', size=11)
   page.text((left + right) / 2, height - 6, x_label, anchor='middle', size=11)
   page.text(12, (top + bottom) / 2, y_label, anchor='middle', size=11, turn=-90)
   place = float(left)

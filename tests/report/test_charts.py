@@ -42,6 +42,16 @@ def test_lines_stay_on_the_page_and_keep_their_order(values, from_zero):
       -np.sign(np.subtract.outer(values, values))).tolist()
 
 
+@pytest.mark.parametrize('steps', [20, 4_000, 100_000])
+def test_labels_of_steps_are_whole(steps):
+  drawn = charts.lines([('training', [0, steps], [1., 2.])], x_label='step', y_label='loss')
+  labels = [text for text in elements(drawn, 'text') if text.text.replace(',', '').isdigit()
+            and text.get('text-anchor') == 'middle']
+  assert f'{steps:,}' in [text.text for text in labels]
+  for text in labels:                                  # 11 px high, a digit takes 7 at most
+    assert float(text.get('x')) + 3.5 * len(text.text) <= drawn.width
+
+
 def test_matrix_writes_every_value_that_counts():
   values = np.array([[1., 0, .004], [.25, .75, 0]])
   drawn = charts.matrix(values, ['a', 'b'], NAMES, row_label='true', column_label='retrieved')
