@@ -6,7 +6,9 @@ import contextlib
 import errno
 import importlib.util
 import pathlib
+import signal
 import socket
+import threading
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ _THREADS = 4                   # they wait for the one computation; more would w
 
 
 def serve(config: Any, workdir: str, *, host: str = '127.0.0.1', port: int = 8000) -> None:
-  """Serves the page of a run until it is interrupted.
+  """Serves the page of a run until SIGINT (Ctrl-C) or SIGTERM.
 
   Args:
     config: of the dataset, for images to begin with. workdir: of the run.
@@ -47,7 +49,11 @@ def serve(config: Any, workdir: str, *, host: str = '127.0.0.1', port: int = 800
         # Bodies and answers stay in memory; waitress would put larger ones into files.
         inbuf_overflow=2 * app.MAX_BODY, outbuf_overflow=2 * app.MAX_BODY)
     print(f'{address(listener)}  Ctrl-C ends it.', flush=True)
-    server.run()                                       # returns on Ctrl-C
+    if threading.current_thread() is threading.main_thread():
+      # Also where a script in the background handed SIGINT down as ignored.
+      for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    server.run()                                       # returns on KeyboardInterrupt
     print('\nEnded.')
 
 

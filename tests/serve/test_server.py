@@ -100,9 +100,13 @@ def test_nothing_is_downloaded(tmp_path):
 
 
 @pytest.mark.slow
-def test_from_the_command_to_ctrl_c(tiny_run):
+@pytest.mark.parametrize('number, ignored', [
+    (signal.SIGINT, signal.SIGINT),      # as what a script starts in the background inherits it
+    (signal.SIGTERM, None)])
+def test_from_the_command_to_its_end(tiny_run, number, ignored):
+  start = ['sh', '-c', f'trap "" {ignored.value}; exec "$@"', 'sh'] if ignored else []
   process = subprocess.Popen(
-      [sys.executable, '-m', 'cvq.main', '--config=tests/tiny.py', f'--workdir={tiny_run}',
+      [*start, sys.executable, '-m', 'cvq.main', '--config=tests/tiny.py', f'--workdir={tiny_run}',
        '--mode=serve', '--port=0'], cwd=ROOT, text=True, stdout=subprocess.PIPE,
       stderr=subprocess.PIPE, env=os.environ | {'JAX_PLATFORMS': 'cpu'})
   before = sorted(tiny_run.rglob('*'))
@@ -120,7 +124,7 @@ def test_from_the_command_to_ctrl_c(tiny_run):
     assert answer['image'] != image
     target = ask('random', steps=1)
     assert target['truth']
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     rest, problems = process.communicate(timeout=60)
   finally:
     process.kill()
