@@ -74,6 +74,11 @@ def base() -> ConfigDict:
   t.mask_temperature = 1.
   t.graph_temperature = 1.
 
+  m.global_level = g = ConfigDict()   # variables of the whole image, one for each factor
+  g.codes = 256                     # N of each; 0: no global level
+  g.width = 128
+  g.inner = 48                      # channels a position shows to its neighbours
+
   c.loss = w = ConfigDict()         # a weight for each term; its curve in the log has its name
   w.reconstruction = 200.           # mean over pixels, x and y
   w.codebook = 20.
@@ -88,6 +93,10 @@ def base() -> ConfigDict:
   w.edge_prior = .1                 # probability of an edge under the prior
   w.graph_size = 0.
   w.no_parent = 0.
+  w.global_own = 1.                 # squared error of a step, of the variable that it moves
+  w.global_others = 1.              # of all others, summed
+  w.global_spacing = 1.             # what the codes of the global level learn their places from
+  w.global_offset = .1
 
   c.pretrain = p = ConfigDict()     # reconstruction only
   p.steps = 150
@@ -114,6 +123,16 @@ def base() -> ConfigDict:
   t.b2 = .99
   t.clip = 1.                       # global norm of the gradient; 0: no clipping
   t.weight_decay = 0.               # of kernels, decoupled (AdamW)
+
+  c.train_global = g = ConfigDict()   # the global level alone, last; the rest is frozen
+  g.steps = 1600
+  g.batch_size = 32
+  g.targets = 4
+  g.learning_rate = 2e-3
+  g.warmup = 50
+  g.decay = 'cosine'
+  g.decay_rate = 1.
+  g.decay_every = 1
 
   c.evaluation = e = ConfigDict()
   e.split = 'test'                  # train | validation | test
@@ -199,6 +218,9 @@ def _smoke(config: ConfigDict) -> None:
   config.pretrain.warmup = 20
   config.train.steps = 240
   config.train.drawn = 4             # so few steps have to teach the decoder too
+  config.model.global_level.update(width=32, inner=16)
+  config.train_global.steps = 60
+  config.train_global.warmup = 10
   config.evaluation.examples = 512
   config.evaluation.during = 256
   config.evaluation.oracle_steps = 300
@@ -229,6 +251,7 @@ def _paper(config: ConfigDict, images: int, transitions: int) -> None:
   m.transition.name = 'graph'
   m.transition.edge_hidden = 800
   m.transition.sampling = 'gumbel'
+  m.global_level.codes = config.train_global.steps = 0
 
   w = config.loss
   gamma = 1.5

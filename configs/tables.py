@@ -162,8 +162,9 @@ def tables() -> list[Table]:
              Column('changed in a step', 'evaluation.codes.changed_per_step', digits=1)),
             plain(drawing)),
       Table('disentanglement', 'Disentanglement',
-            'Metrics of the representation: codes of cvq and QLAE, posterior means of the VAEs. '
-            'Above 64 columns the classifiers get 1,000 images to train on instead of 10,000.',
+            'Metrics of the representation: codes of the global level of cvq, codes of QLAE and of '
+            'the paper, posterior means of the VAEs. Beside them the local codes of cvq. Above 64 '
+            'columns the classifiers get 1,000 images to train on instead of 10,000.',
             ('dataset', 'method'),
             (Column('columns', 'disentanglement.columns', digits=0),
              score('DCI-D', 'dci.disentanglement'), score('DCI-C', 'dci.completeness'),
@@ -172,6 +173,8 @@ def tables() -> list[Table]:
              score('modularity', 'modularity_explicitness.modularity'), score('IRS', 'irs.irs'),
              score('InfoM', 'infomec.modularity'), score('InfoC', 'infomec.compactness'),
              score('InfoE', 'infomec.explicitness'),
-             Column('MIG, untrained', 'disentanglement.untrained.mig.mig', digits=2)),
+             Column('MIG, untrained', 'disentanglement.untrained.mig.mig', digits=2),
+             Column('local DCI-D', 'disentanglement.local.trained.dci.disentanglement', digits=2),
+             Column('local MIG', 'disentanglement.local.trained.mig.mig', digits=2)),
             plain(drawing, ('dsprites', 'shapes3d')), ('disentanglement',)),
       imbalance(), compositional(), multi_step(), ablations(), sample_efficiency()]

@@ -29,6 +29,7 @@ CHOICES = {
     'model.transition.sampling': ('gumbel', 'mean'),
     'model.transition.evaluation_sampling': ('mean', 'threshold'),
     'pretrain.decay': ('constant', 'cosine', 'exponential'),
+    'train_global.decay': ('constant', 'cosine', 'exponential'),
     'train.decay': ('constant', 'cosine', 'exponential'),
     'train.modes': ('mixed', 'alternate'),
     'train.trainable': ('all', 'transition'),
@@ -39,7 +40,9 @@ _MAY_BE_ZERO = {
     'seed', 'dataset.split_seed', 'dataset.transitions_per_step', 'model.encoder.margin',
     'model.encoder.residual_blocks', 'model.decoder.residual_blocks',
     'model.quantizer.revive_every', 'model.quantizer.revive_until',
-    'model.transition.noise_scale', 'pretrain.steps', 'pretrain.warmup', 'train.warmup',
+    'model.transition.noise_scale', 'model.global_level.codes',
+    'pretrain.steps', 'pretrain.warmup', 'train.warmup', 'train_global.steps',
+    'train_global.warmup',
     'train.clip', 'train.weight_decay', 'evaluation.examples', 'evaluation.seed', 'log.trace',
     'checkpoint.keep_best'}
 _MAY_BE_NEGATIVE = {'model.decoder.bias'}
@@ -72,6 +75,7 @@ def validate(config: Any) -> None:
                     'Take the config of the method: configs/baselines/ has one for each baseline.')
   if config.method == 'ct_vae':
     _check_ct_vae(config.model)
+    _check_global_level(config)
   _check_shares('dataset.fractions', config.dataset.fractions)
   if len(config.train.mode_weights) != 3 or min(config.train.mode_weights) < 0 \
       or not sum(config.train.mode_weights) > 0:
@@ -94,6 +98,14 @@ def _check_ct_vae(m: Any) -> None:
     raise UserError('model.transition.name is tied, which needs unit codes.\n'
                     'Set --config.model.quantizer.unit=True, or --config.model.transition.name='
                     'graph')
+
+
+def _check_global_level(config: Any) -> None:
+  codes, steps = config.model.global_level.codes, config.train_global.steps
+  if bool(codes) != bool(steps):
+    raise UserError(f'model.global_level.codes is {codes}, train_global.steps is {steps}: a global '
+                    'level has both, a model without one neither.\nWithout: '
+                    '--config.model.global_level.codes=0 --config.train_global.steps=0')
 
 
 def _check_number(name: str, value: Any) -> None:
@@ -127,7 +139,7 @@ def _check_shares(name: str, shares: tuple[float, ...]) -> None:
 
 def validate_devices(config: Any, devices: int, processes: int) -> None:
   """Checks that devices can share the batches. Raises UserError."""
-  for name in ('pretrain.batch_size', 'train.batch_size'):
+  for name in ('pretrain.batch_size', 'train.batch_size', 'train_global.batch_size'):
     stage, field = name.split('.')
     size = config[stage][field]
     if size % devices:

@@ -26,8 +26,8 @@ def evaluate_state(run: session.Run, state: Any, config: Any, *, split: str, exa
     imbalanced: they are drawn as in training, by config.dataset.imbalance and actions.
 
   Returns:
-    {retrieval, intervention, reconstruction, codes}, of them what the method has; see
-    `cvq.evaluation`.
+    {retrieval, intervention, reconstruction, codes, global_level}, of them what the method has;
+    see `cvq.evaluation`.
   """
   table, counts = measure(run, state, config, split=split, examples=examples,
                           imbalanced=imbalanced)
@@ -79,7 +79,21 @@ def summarise(table: dict, counts: np.ndarray | None, action_names: tuple[str, .
     result['reconstruction'] = part('reconstruction')
   if counts is not None:
     result['codes'] = _codes(table, counts)
+  if 'global_changed' in table:
+    result['global_level'] = _global_level(table, action_names)
   return result
+
+
+def _global_level(table: dict, action_names: tuple[str, ...]) -> dict:
+  """How the variables of the whole image follow actions, on average and by factor."""
+  factors = len(action_names) // 2
+  of = table['action'] % factors
+  by_factor = lambda name: {
+      action_names[f].removesuffix('+1'): float(table[name][of == f].mean(dtype=np.float64))
+      for f in range(factors) if (of == f).any()}
+  mean = lambda name: float(table[f'global_{name}'].mean(dtype=np.float64))
+  return {'variables': factors, 'changed_per_step': mean('changed'), 'moved': mean('moved'),
+          'stayed': mean('stayed'), 'moved_per_factor': by_factor('global_moved')}
 
 
 def _codes(table: dict, counts: np.ndarray) -> dict:

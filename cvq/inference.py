@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from cvq.models import prediction as pred, quantizer as vq
+from cvq.models import global_level as whole, prediction as pred, quantizer as vq
 from cvq.models.ct_vae import CTVAE
 from cvq.models.prediction import Prediction
 from cvq.models.quantizer import Quantized
@@ -27,6 +27,16 @@ def represent(variables: Any, images: jax.Array, *, model: CTVAE) -> dict:
   """images: [B, H, W, C] -> codes [B, V], embeddings [B, V, d] of them, latents [B, V, d]."""
   q = _encode(variables, images, model)
   return {'codes': q.codes, 'embeddings': vq.look_up(q.codes, q.codebook), 'latents': q.latents}
+
+
+def global_level(variables: Any, images: jax.Array, *, model: CTVAE) -> dict:
+  """images: [B, H, W, C] in [0, 1] -> codes [B, G] int32 of the whole image, coordinates [B, G].
+
+  A coordinate is 0 at the middle code and grows by 1 from code to code.
+  """
+  found = model.apply(variables, _encode(variables, images, model), method=model.coordinates)
+  steps = whole.in_steps(found.values, found.offset, found.spacing)
+  return {'codes': found.codes, 'coordinates': steps}
 
 
 def decode(variables: Any, codes: jax.Array, *, model: CTVAE) -> dict:

@@ -64,6 +64,41 @@ def posterior_logits(log_prob: jax.Array, temperature: jax.Array) -> jax.Array:
   return log_prob.sum(-1) / temperature
 
 
+def global_steps(x: jax.Array, y: jax.Array, shifts: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """How far steps of the global variables are from what the action shifts them by, squared.
+
+  Args:
+    x: [B, G] coordinates. y: [B, T, G]. shifts: [B, T, G] of `cvq.models.global_level.shifts`.
+
+  Returns:
+    Of the variable that the action moves; of the others, summed.
+  """
+  error = jnp.square(y - x[:, None] - shifts)
+  own = shifts != 0
+  total = lambda where: jnp.sum(error, axis=-1, where=where).mean()
+  return total(own), total(~own)
+
+
+def global_spacing(x: jax.Array, y: jax.Array, shifts: jax.Array, spacing: jax.Array) -> jax.Array:
+  """(|step| - spacing)^2 of the variable that the action moves: how far a step leads, on average.
+
+  Args:
+    x, y, shifts: as in `global_steps`. spacing: [G], the only one that it moves.
+  """
+  steps = jax.lax.stop_gradient(y - x[:, None]) * shifts
+  return jnp.square(steps - spacing * jnp.abs(shifts)).sum(-1).mean()
+
+
+def global_offset(values: jax.Array, offset: jax.Array, spacing: jax.Array) -> jax.Array:
+  """1 - cos of the phase of coordinates between two codes: moves codes to where coordinates gather.
+
+  Args:
+    values: [B, G]. offset: [G], the only one that it moves. spacing: [G].
+  """
+  phase = (jax.lax.stop_gradient(values) - offset) / jax.lax.stop_gradient(spacing)
+  return (1 - jnp.cos(2 * jnp.pi * phase)).sum(-1).mean()
+
+
 def retrieval(logits: jax.Array, actions: jax.Array) -> jax.Array:
   """Cross-entropy of the posterior with the true action: [B, T, A], [B, T] int -> []."""
   return optax.softmax_cross_entropy_with_integer_labels(logits, actions).mean()

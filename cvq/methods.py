@@ -24,17 +24,20 @@ class Method:
       method does not have.
     represent: (variables, images [B, H, W, C] in [0, 1], *, model) -> {'codes': [B, V] int32} or
       {'latents': [B, L] float32}; {} where the method does not represent single images.
+    global_level: likewise, of the variables of the whole image where the model has that level.
   """
   build: Callable[[Any, tuple[int, int, int], int], Any]
   train_step: Callable = baseline_steps.train_step
   eval_step: Callable = baseline_steps.eval_step
   imagine_step: Callable = baseline_steps.imagine_step
   represent: Callable = baseline_steps.represent
+  global_level: Callable | None = None
 
 
 CT_VAE = Method(
     lambda config, shape, actions: ct_vae.build(config.model, shape, actions),
-    steps.train_step, steps.eval_step, steps.imagine_step, inference.encode)
+    steps.train_step, steps.eval_step, steps.imagine_step, inference.encode,
+    inference.global_level)
 METHODS = {
     'ct_vae': CT_VAE, 'inverse': Method(inverse.build), 'beta_vae': Method(vae.build),
     'ada_gvae': Method(vae.build), 'qlae': Method(qlae.build)}

@@ -1,7 +1,8 @@
 """The objective of each mode: which terms of `cvq.losses` a batch contributes.
 
 Modes: 'reconstruction' (no transition layer), 'base', 'action', 'causal' (one each, as the paper
-trains), and 'mixed' (all of them on every batch, sharing one pass through the encoder).
+trains), 'mixed' (all of them on every batch, sharing one pass through the encoder), and 'global'
+(the global level alone).
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import jax
 import jax.numpy as jnp
 
 from cvq import losses
-from cvq.models import prediction as pred, quantizer as vq
+from cvq.models import global_level, prediction as pred, quantizer as vq
 from cvq.models.ct_vae import CTVAE
 from cvq.models.quantizer import Quantized
 
-MODES = ('reconstruction', 'base', 'action', 'causal', 'mixed')
+MODES = ('reconstruction', 'base', 'action', 'causal', 'mixed', 'global')
 
 
 def to_float(images: jax.Array) -> jax.Array:
@@ -53,12 +54,12 @@ def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CT
   images, drawn = x, 0
   if mode != 'base':
     y = to_float(batch['y'])                                                 # [B, T, H, W, C]
-    drawn = y.shape[1] if mode == 'reconstruction' else config.train.drawn
+    drawn = y.shape[1] if mode in ('reconstruction', 'global') else config.train.drawn
     images = jnp.concatenate([x, _flat(y[:, :drawn])])
   quantized = apply(model.encode, images)
   terms, figures = {}, {}
 
-  if mode == 'reconstruction' or config.train.trainable == 'all':
+  if mode == 'reconstruction' or mode != 'global' and config.train.trainable == 'all':
     k = model.quantizer.codebooks
     chosen = vq.look_up(quantized.codes, quantized.codebook)
     terms['codebook'] = losses.codebook(quantized.latents, chosen, k)
@@ -67,6 +68,9 @@ def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CT
     terms['reconstruction'] = losses.reconstruction(outputs, images, model.likelihood)
 
   from_x = slice_batch(quantized, 0, b)
+  if mode == 'global':
+    more, figures = _global_terms(apply, model, quantized, batch['action'])
+    terms |= more
   if mode in ('base', 'mixed'):
     terms |= _base_terms(apply, model, from_x)
   if mode in ('action', 'causal', 'mixed'):
@@ -100,6 +104,23 @@ def _base_terms(apply, model: CTVAE, from_x: Quantized) -> dict:
       'base_identity_nll': losses.negative_log_likelihood(
           pred.log_probability(kept, from_x.codes, codes)),
       'base_graph': losses.graph_identity(observed.graph)}
+
+
+def _global_terms(apply, model: CTVAE, quantized: Quantized, actions: jax.Array
+                  ) -> tuple[dict, dict]:
+  """Every action moves its own variable by one step, and no other. actions: [B, T]."""
+  b, t = actions.shape
+  found = apply(model.coordinates, quantized)
+  shifts = global_level.shifts(actions, found.values.shape[-1])
+  y = found.values[b:].reshape(b, t, -1)
+  spacing = jnp.maximum(found.spacing, global_level.LEAST_SPACING)
+  own, others = losses.global_steps(found.values[:b], y, shifts)
+  codes = found.codes[:b, None] + shifts.astype(jnp.int32)
+  right = (found.codes[b:].reshape(b, t, -1) == codes).all(-1).mean(dtype=jnp.float32)
+  return ({'global_own': own, 'global_others': others,
+           'global_spacing': losses.global_spacing(found.values[:b], y, shifts, found.spacing),
+           'global_offset': losses.global_offset(found.values, found.offset, spacing)},
+          {'global_exact': right})
 
 
 def _transition_terms(apply, model: CTVAE, config: Any, mode: str, from_x: Quantized,

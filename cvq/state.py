@@ -30,7 +30,7 @@ class TrainState:
 
 
 def stage_schedule(stage: Any) -> optax.Schedule:
-  """Learning rate of one stage (config.pretrain or config.train) from its own step 0 on."""
+  """Learning rate of one stage (config.pretrain, .train, .train_global) from its step 0 on."""
   if stage.decay == 'cosine':
     decay = optax.cosine_decay_schedule(stage.learning_rate, max(stage.steps - stage.warmup, 1))
   elif stage.decay == 'exponential':
@@ -45,9 +45,11 @@ def stage_schedule(stage: Any) -> optax.Schedule:
 
 
 def learning_rate(config: Any) -> optax.Schedule:
-  """Learning rate at every step of the run: the pretraining stage, then the training stage."""
+  """Learning rate at every step of the run, through its stages."""
+  stages = config.pretrain, config.train, config.train_global
   return optax.join_schedules(
-      [stage_schedule(config.pretrain), stage_schedule(config.train)], [config.pretrain.steps])
+      [stage_schedule(stage) for stage in stages],
+      [config.pretrain.steps, config.pretrain.steps + config.train.steps])
 
 
 def make_optimizer(config: Any) -> optax.GradientTransformation:

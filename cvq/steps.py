@@ -14,7 +14,7 @@ import optax
 
 from cvq import codebooks, objectives
 from cvq.evaluation import codes, image_quality
-from cvq.models import prediction as pred, quantizer as vq
+from cvq.models import global_level, prediction as pred, quantizer as vq
 from cvq.models.ct_vae import CTVAE
 from cvq.state import TrainState
 
@@ -34,12 +34,15 @@ def _keys(seed: int, step: jax.Array, axis_name: str | None) -> tuple[jax.Array,
   return shared, jax.random.fold_in(shared, index + 1)
 
 
+# What learns where not everything does: the paper's second stage, and the last one of ours.
+_LEARNS = {'transition': ('transition', 'log_temperature'), 'global_level': ('global_level',)}
+
+
 def _freeze(params: Any, trainable: str) -> Any:
-  """Cuts the gradient of everything but the transition layer in the paper's second stage."""
+  """Cuts the gradient of everything that does not learn."""
   if trainable == 'all':
     return params
-  kept = ('transition', 'log_temperature')
-  return {name: sub if name in kept else jax.lax.stop_gradient(sub)
+  return {name: sub if name in _LEARNS[trainable] else jax.lax.stop_gradient(sub)
           for name, sub in params.items()}
 
 
@@ -57,7 +60,7 @@ def train_step(state: TrainState, batch: dict, *, model: CTVAE,
     The next state, and scalars for the log: `loss`, every unweighted term, figures, all averaged
     over devices.
   """
-  trainable = 'all' if mode == 'reconstruction' else config.train.trainable
+  trainable = {'reconstruction': 'all', 'global': 'global_level'}.get(mode, config.train.trainable)
   shared_key, own_key = _keys(config.seed, state.step, axis_name)
 
   def loss_of(params):
@@ -70,10 +73,10 @@ def train_step(state: TrainState, batch: dict, *, model: CTVAE,
   scalars = _mean({'loss': loss, **aux['terms'], **aux['figures']}, axis_name)
   scalars['gradient_norm'] = optax.tree.norm(grads)
   updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-  if trainable == 'transition':
+  if trainable != 'all':
     # Adam's momentum would go on moving what the gradient no longer reaches.
-    updates = {name: sub if name in ('transition', 'log_temperature')
-               else jax.tree.map(jnp.zeros_like, sub) for name, sub in updates.items()}
+    updates = {name: sub if name in _LEARNS[trainable] else jax.tree.map(jnp.zeros_like, sub)
+               for name, sub in updates.items()}
   state = TrainState(
       state.step + 1, optax.apply_updates(state.params, updates), state.stats, opt_state)
   if trainable == 'all':
@@ -154,7 +157,9 @@ def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
     Arrays that start with B: `posterior` [B, A]; `mask_size`, `changed`, `changed_positions`,
     `mask_hits` [B]; image figures [B] named part_figure, for the parts `intervention` (predicted
     vectors), `codes` (most probable codes), `copy`, `reconstruction` and figures mse, psnr, ssim;
-    and `counts` [B, K, N], the use of codes in x and y. Padding is the caller's to leave out.
+    and `counts` [B, K, N], the use of codes in x and y; of a global level, `global_changed` [B],
+    `global_moved` and `global_stayed` [B] bool (the variable of the action moved by its step; no
+    other moved). Padding is the caller's to leave out.
   """
   apply = lambda method, *args, **kwargs: model.apply(
       state.variables, *args, method=method, **kwargs)
@@ -183,10 +188,21 @@ def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
   both = both.swapaxes(1, 2).reshape(b, -1)                                  # [B, K * 2 * H*W]
   changed, positions = codes.changed(from_x.codes, from_y.codes, q.codebooks)
   mask = of_true(prediction.mask) > .5
+  if model.global_level is not None:
+    result |= _global_figures(
+        apply(model.coordinates, from_x).codes, apply(model.coordinates, from_y).codes, action[:, 0])
   return result | {
       'posterior': posterior, 'counts': codes.count(both, q.codebooks, q.codes),
       'changed': changed, 'changed_positions': positions, 'mask_size': mask.sum(-1),
       'mask_hits': (mask & (from_x.codes != from_y.codes)).sum(-1)}
+
+
+def _global_figures(x: jax.Array, y: jax.Array, action: jax.Array) -> dict:
+  """x, y: [B, G] codes of the global level. action: [B]."""
+  shifts = global_level.shifts(action, x.shape[-1])
+  right = y - x == shifts
+  return {'global_changed': (x != y).sum(-1), 'global_moved': (right & (shifts != 0)).any(-1),
+          'global_stayed': (right | (shifts != 0)).all(-1)}
 
 
 def imagine_step(state: TrainState, x: jax.Array, *, model: CTVAE) -> dict:

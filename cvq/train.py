@@ -19,7 +19,9 @@ from cvq.data import pipeline
 from cvq.errors import Diverged, Interrupted
 
 ALTERNATE = ('base', 'action', 'causal')
-SHOWN = ('loss', 'reconstruction', 'action_nll', 'retrieval', 'retrieval_accuracy')
+SHOWN = ('loss', 'reconstruction', 'action_nll', 'retrieval', 'retrieval_accuracy', 'global_exact')
+STAGES = {'reconstruction': 'pretrain', 'global': 'train_global'}   # of modes; the others: train
+_STREAMS = {'train': 0, 'pretrain': 1_000_003, 'train_global': 2_000_006}   # added to the seed
 
 
 def mode_of(config: Any, step: int) -> str:
@@ -29,6 +31,8 @@ def mode_of(config: Any, step: int) -> str:
   """
   if step < config.pretrain.steps:
     return 'reconstruction'
+  if step >= config.pretrain.steps + config.train.steps:
+    return 'global'
   if config.train.modes == 'mixed':
     return 'mixed'
   weights = np.asarray(config.train.mode_weights, np.float64)
@@ -84,7 +88,7 @@ class Loop:
     if parallel.first():
       description.write(workdir, self.session.dataset)
     self.state = self.session.state
-    self.total = config.pretrain.steps + config.train.steps
+    self.total = config.pretrain.steps + config.train.steps + config.train_global.steps
     self.store = checkpoints.Checkpoints(
         workdir, keep_last=config.checkpoint.keep_last, keep_best=config.checkpoint.keep_best)
     self.step, self.seconds, self.saved = 0, 0., None
@@ -97,12 +101,13 @@ class Loop:
       _say(f'Resuming {workdir} at step {self.step} of {self.total}.')
     self.state = parallel.place(self.state)
     self.iterators = {
-        name: self._iterator(name, positions.get(name)) for name in ('pretrain', 'train')}
+        name: self._iterator(name, positions.get(name))
+        for name in ('pretrain', 'train', 'train_global')}
     self.train_steps = {
         mode: parallel.parallel_train_step(functools.partial(
             self.session.method.train_step, model=self.session.model,
             optimizer=self.session.optimizer, config=config, mode=mode, axis_name=parallel.AXIS))
-        for mode in ('reconstruction', 'mixed', *ALTERNATE)}
+        for mode in ('reconstruction', 'mixed', 'global', *ALTERNATE)}
     self.writer = writers.Writer(workdir, resume_step=self.step)
     self.trace = tracing.Trace(os.path.join(workdir, 'tensorboard'), config.log.trace)
     self.buffer: list[tuple[int, dict]] = []
@@ -113,7 +118,7 @@ class Loop:
     part = config[stage]
     iterator = pipeline.train_iterator(
         self.session.dataset, config.dataset, batch_size=part.batch_size,
-        targets=part.get('targets', 1), seed=config.seed + (stage == 'pretrain') * 1_000_003,
+        targets=part.get('targets', 1), seed=config.seed + _STREAMS[stage],
         process_index=index_count[0], process_count=index_count[1])
     if position is not None:
       iterator.set_state(position)
@@ -158,7 +163,7 @@ class Loop:
   def _train_one(self, progress) -> None:
     start = time.monotonic()
     mode = mode_of(self.config, self.step)
-    stage = 'pretrain' if mode == 'reconstruction' else 'train'
+    stage = STAGES.get(mode, 'train')
     batch = next(self.iterators[stage])
     waited = time.monotonic() - start
     with self.trace.step(self.step, stage) as computed:

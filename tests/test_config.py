@@ -69,6 +69,16 @@ def test_latent_dim_that_codebooks_cannot_share_is_told_the_next_that_works():
     configuration.validate(config)
 
 
+@pytest.mark.parametrize('name', ['model.global_level.codes', 'train_global.steps'])
+def test_global_level_needs_both_codes_and_steps(name):
+  config = dsprites.get_config()
+  config.update_from_flattened_dict({name: 0})
+  with pytest.raises(UserError, match=f'(?s){name} is 0.*--config.model.global_level.codes=0'):
+    configuration.validate(config)
+  config.model.global_level.codes = config.train_global.steps = 0
+  configuration.validate(config)
+
+
 def test_batch_that_devices_cannot_share():
   with pytest.raises(UserError, match='(?s)train.batch_size is 16.*--config.train.batch_size=18'):
     config = dsprites.get_config()

@@ -27,3 +27,15 @@ def test_imbalanced_training_is_evaluated_balanced_and_as_drawn(tmp_path, capsys
   assert result['imbalanced']['intervention']['copy_mse'] < result['intervention']['copy_mse']
   text = capsys.readouterr().out
   assert 'drawn as in training: action' in text and '(not levelled: 0.1' in text
+
+
+def test_global_level_counts_what_moved_and_what_stayed():
+  names = ('shape+1', 'scale+1', 'shape-1', 'scale-1')
+  table = {
+      'posterior': np.eye(4)[[0, 1, 2, 2]], 'action': np.array([0, 1, 2, 2]),
+      'visible': np.ones(4, bool), 'global_changed': np.array([1, 2, 1, 0]),
+      'global_moved': np.array([True, True, True, False]),
+      'global_stayed': np.array([True, False, True, True])}
+  found = evaluate.summarise(table, None, names)['global_level']
+  assert found == {'variables': 2, 'changed_per_step': 1., 'moved': .75, 'stayed': .75,
+                   'moved_per_factor': {'shape': pytest.approx(2 / 3), 'scale': 1.}}

@@ -140,3 +140,52 @@ class LossesTest(chex.TestCase, parameterized.TestCase):
     # The penalty is on rows: a child with one sure parent adds nothing, whatever its children.
     sure = jnp.full((1, 2, 2), -30.).at[0, 0, 1].set(30.)
     self.assertAlmostEqual(float(losses.no_parent(sure)), .5, places=5)
+
+
+class GlobalLevelTest(chex.TestCase):
+  G = 3
+
+  def make(self):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(B, self.G)), rng.normal(size=(B, T, self.G))
+    shifts = np.zeros((B, T, self.G))
+    for b, t in np.ndindex(B, T):
+      shifts[b, t, (b + t) % self.G] = rng.choice([-1, 1])
+    return tuple(jnp.asarray(a, jnp.float32) for a in (x, y, shifts))
+
+  @chex.variants(with_jit=True, without_jit=True)
+  def test_steps_equal_a_loop(self):
+    x, y, shifts = self.make()
+    own, others = self.variant(losses.global_steps)(x, y, shifts)
+    sums = np.zeros(2)
+    for b, t, g in np.ndindex(B, T, self.G):
+      moves = float(shifts[b, t, g])
+      sums[int(moves == 0)] += (float(y[b, t, g] - x[b, g]) - moves) ** 2 / (B * T)
+    np.testing.assert_allclose((own, others), sums, rtol=1e-5)
+    exact = x[:, None] + shifts
+    self.assertLess(max(map(float, losses.global_steps(x, exact, shifts))), 1e-12)
+
+  def test_spacing_learns_the_mean_step_and_moves_nothing_else(self):
+    x, y, shifts = self.make()
+    spacing = jnp.ones(self.G)
+    gradients = jax.grad(losses.global_spacing, (0, 1, 3))(x, y, shifts, spacing)
+    self.assertEqual(max(float(jnp.abs(g).max()) for g in gradients[:2]), 0.)
+    times = np.asarray(jnp.abs(shifts).sum((0, 1)))
+    mean = np.asarray(((y - x[:, None]) * shifts).sum((0, 1))) / times
+    at_mean = jax.grad(losses.global_spacing, 3)(x, y, shifts, jnp.asarray(mean))
+    np.testing.assert_allclose(at_mean, 0., atol=1e-5)
+    self.assertGreater(float(jnp.abs(gradients[2]).min()), 0.)
+
+  def test_offset_moves_codes_towards_coordinates_and_nothing_else(self):
+    spacing = jnp.float32([.9, 1.1])
+    values = jnp.float32([.1, -.2]) + spacing * jnp.float32([[-3, 4], [0, 2], [5, -1]])
+    at = lambda offset: losses.global_offset(values, jnp.float32(offset), spacing)
+    self.assertAlmostEqual(float(at([.1, -.2])), 0., places=5)
+    half = [.1 + .45, -.2]                       # midway between two codes: the worst of one
+    self.assertAlmostEqual(float(at(half)), 2., places=4)
+    by_values, by_offset, by_spacing = jax.grad(losses.global_offset, (0, 1, 2))(
+        values, jnp.float32([.2, -.2]), spacing)
+    self.assertEqual(float(jnp.abs(by_values).max()), 0.)
+    self.assertEqual(float(jnp.abs(by_spacing).max()), 0.)
+    self.assertGreater(float(by_offset[0]), 0.)
+    self.assertAlmostEqual(float(by_offset[1]), 0., places=4)

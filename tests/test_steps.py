@@ -32,7 +32,7 @@ def moved(before, after) -> dict:
 
 class StepsTest(chex.TestCase, parameterized.TestCase):
 
-  @parameterized.parameters('tied_gradient', 'tied_ema', 'paper')
+  @parameterized.parameters('tied_gradient', 'tied_ema', 'tied_global', 'paper')
   @pytest.mark.slow
   def test_one_device_equals_four_on_the_same_global_batch(self, kind):
     """Under vmap with pmap's axes: out_axes=None raises where a leaf was not averaged."""
@@ -41,8 +41,11 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
       mode = 'action'
     else:
       # Revival falls due at step 1, in both.
-      c, mode = small.config(model__quantizer__revive_every=1,
-                             model__quantizer__learning=kind.removeprefix('tied_')), 'mixed'
+      c, mode = small.config(model__quantizer__revive_every=1), 'mixed'
+      if kind == 'tied_global':
+        mode = 'global'
+      else:
+        c.model.quantizer.learning = kind.removeprefix('tied_')
     model, optimizer, state = small.build(c)
     batch = small.batch(targets=c.train.targets)
     alone, scalars = jax.jit(step_of(c, model, optimizer, mode))(state, batch)
@@ -70,7 +73,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     got, _ = run(jax.tree.map(jnp.copy, state), parallel.shard(batch))
     chex.assert_trees_all_close(got.params, expected.params, rtol=1e-4, atol=1e-5)
 
-  @parameterized.parameters(*objectives.MODES)
+  @parameterized.parameters(*(mode for mode in objectives.MODES if mode != 'global'))
   @pytest.mark.slow
   def test_every_mode_is_finite_and_reaches_its_parts(self, mode):
     c = small.paper_config(train__trainable='all')
@@ -94,11 +97,34 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
                                'transition': True, 'log_temperature': True})
     chex.assert_trees_all_equal(after.stats, state.stats)
 
+  def test_figures_of_the_global_level_are_those_of_a_loop(self):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 3, (2, 60, 2))
+    action = rng.integers(0, 4, 60)
+    got = steps._global_figures(x, y, action)
+    for i in range(60):
+      own, sign = action[i] % 2, 1 if action[i] < 2 else -1
+      self.assertEqual(int(got['global_changed'][i]), int((x[i] != y[i]).sum()))
+      self.assertEqual(bool(got['global_moved'][i]), y[i, own] - x[i, own] == sign)
+      self.assertEqual(bool(got['global_stayed'][i]), y[i, 1 - own] == x[i, 1 - own])
+
   @pytest.mark.slow
-  def test_loss_is_the_weighted_sum_of_its_terms(self):
+  def test_last_stage_moves_the_global_level_only(self):
     c = small.config()
     model, optimizer, state = small.build(c)
-    _, scalars = jax.jit(step_of(c, model, optimizer, 'mixed'))(state, small.batch())
+    mixed, _ = jax.jit(step_of(c, model, optimizer, 'mixed'))(state, small.batch())
+    self.assertFalse(moved(state.params, mixed.params)['global_level'])
+    after, _ = jax.jit(step_of(c, model, optimizer, 'global'))(mixed, small.batch())
+    changes = moved(mixed.params, after.params)
+    self.assertEqual([name for name, changed in changes.items() if changed], ['global_level'])
+    chex.assert_trees_all_equal(after.stats, mixed.stats)
+
+  @parameterized.parameters('mixed', 'global')
+  @pytest.mark.slow
+  def test_loss_is_the_weighted_sum_of_its_terms(self, mode):
+    c = small.config()
+    model, optimizer, state = small.build(c)
+    _, scalars = jax.jit(step_of(c, model, optimizer, mode))(state, small.batch())
     total = sum(c.loss[name] * scalars[name] for name in c.loss if name in scalars)
     chex.assert_trees_all_close(scalars['loss'], total, rtol=1e-5)
 

@@ -21,7 +21,8 @@ FIELDS = {
                   'majority_factor', 'pairs'},
     'intervention': {'mse', 'psnr', 'ssim', 'copy_mse', 'reconstruction_mse'},
     'reconstruction': {'mse', 'psnr', 'ssim'},
-    'codes': {'variables', 'changed_per_step', 'usage', 'perplexity'}}
+    'codes': {'variables', 'changed_per_step', 'usage', 'perplexity'},
+    'global_level': {'variables', 'changed_per_step', 'moved', 'stayed', 'moved_per_factor'}}
 
 
 def start(workdir, *arguments, config='tests/tiny.py', devices=1):

@@ -13,8 +13,10 @@ def get_config(arg: str = ''):
   config.model.transition.update(width=8, heads=2, mlp=8, edge_hidden=4)
   config.pretrain.update(steps=8, batch_size=8, warmup=2)
   config.train.update(batch_size=8, targets=2)
+  config.model.global_level.update(width=8, inner=4)
+  config.train_global.update(steps=4, batch_size=8, targets=2, warmup=0)
   if 'steps' not in arg:
-    config.train.steps = 12
+    config.train.steps = 8
   config.evaluation.update(examples=40, during=24, batch_size=16, oracle_steps=3, plan_pairs=4,
                            plan_beam=2)
   config.log.update(every=2, evaluate_every=10, picture_every=20)

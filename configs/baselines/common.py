@@ -85,7 +85,7 @@ def start(arg: str, name: str, *, model: dict, loss: dict, smoke: dict) -> Confi
   config.loss = ConfigDict(loss)
   if 'steps=' not in arg:
     config.train.steps = 300 if preset else 2_550      # in about the time of ours
-  config.pretrain.steps = 0
+  config.pretrain.steps = config.train_global.steps = 0
   del config.train.drawn
   config.train.warmup = 100
   config.train.learning_rate = 1e-3

@@ -26,7 +26,7 @@ from cvq.data import datasets
 from cvq.description import Description
 from cvq.errors import UserError
 
-KINDS = ('codes', 'embeddings', 'latents')
+KINDS = ('codes', 'embeddings', 'latents', 'global_codes', 'coordinates')
 
 
 def load(path: str | pathlib.Path, *, step: int | None = None) -> Model:
@@ -61,7 +61,7 @@ class Model(Interface):
     self._model = runs.build(trained.config, trained.description)
     super().__init__(_facts(trained, self._model), {
         name: self._compiled(getattr(inference, name))
-        for name in ('encode', 'decode', 'intervene', 'retrieve', 'represent')})
+        for name in ('encode', 'decode', 'intervene', 'retrieve', 'represent', 'global_level')})
     self._widen = self._compiled(planning.widen)
 
   def _compiled(self, function):
@@ -73,16 +73,24 @@ class Model(Interface):
 
     Args:
       images: as for `encode`.
-      kind: 'codes' [n, V] int32; 'embeddings' [n, V * d] float32, their vectors; or 'latents'
-        [n, V * d] float32, before they are quantized. Single images have no batch axis.
+      kind: 'codes' [n, V] int32; 'embeddings' [n, V * d] float32, their vectors; 'latents'
+        [n, V * d] float32, before they are quantized; of the global level 'global_codes' [n, G]
+        int32, or 'coordinates' [n, G] float32, in steps, before they are rounded. Single images
+        have no batch axis.
 
     Raises:
-      UserError: an unknown kind, bad images.
+      UserError: an unknown kind, or one of a level that the model lacks; bad images.
     """
     if kind not in KINDS:
       raise UserError(f'kind is {kind!r}; choose one of {", ".join(KINDS)}.')
     array, single = as_images(images, self.facts.image_shape)
-    result = self._call('represent', array)[kind]
+    if kind in KINDS[3:]:
+      if self._model.global_level is None:
+        raise UserError(f'kind is {kind!r}, but this model has no global level '
+                        '(model.global_level.codes is 0).')
+      result = self._call('global_level', array)[kind.removeprefix('global_')]
+    else:
+      result = self._call('represent', array)[kind]
     result = result.reshape(len(result), math.prod(result.shape[1:]))
     return result[0] if single else result
 

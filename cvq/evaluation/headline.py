@@ -25,6 +25,8 @@ def rows(evaluation: dict) -> list[tuple[str, str, str]]:
     found += _images(evaluation)
   if 'codes' in evaluation:
     found += _codes(evaluation['codes'])
+  if 'global_level' in evaluation:
+    found += _global_level(evaluation['global_level'])
   if 'imbalanced' in evaluation:
     found += _imbalanced(evaluation['imbalanced'])
   return found
@@ -99,6 +101,16 @@ def _codes(c: dict) -> list[tuple[str, str, str]]:
   rows.append(('codes in use', _range([f'{u:.0%}' for u in sorted(c['usage'])]),
                f'perplexity {_range([f"{p:.1f}" for p in sorted(c["perplexity"])])}{each}'))
   return rows
+
+
+def _global_level(g: dict) -> list[tuple[str, str, str]]:
+  per = g['moved_per_factor']
+  weakest = min(per, key=per.get)
+  return [('global codes changed', f'{g["changed_per_step"]:.2f}',
+           f'of {g["variables"]}, in a step; 1 is that of the factor'),
+          ('  that of the factor, by one', _share(g['moved']),
+           f'weakest {_share(per[weakest])}, {weakest}'),
+          ('  all others stayed', _share(g['stayed']), '')]
 
 
 def _range(ordered: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from cvq import losses
 from cvq.models import gat, prediction as pred, quantizer as vq, transition
 from cvq.models.decoder import DECODERS
 from cvq.models.encoder import ENCODERS
+from cvq.models.global_level import Coordinates, GlobalLevel
 from cvq.models.prediction import Prediction
 from cvq.models.quantizer import Quantized
 
@@ -19,7 +20,8 @@ from cvq.models.quantizer import Quantized
 class CTVAE(nn.Module):
   """One model, three modes; see `cvq.objectives` for how they are trained.
 
-  Submodules 'encoder', 'quantizer' and 'decoder' form the MCQ-VAE; 'transition' is the CT layer.
+  Submodules 'encoder', 'quantizer' and 'decoder' form the MCQ-VAE; 'transition' is the CT layer;
+  'global_level', or None, reads variables of the whole image off its nodes.
   """
   encoder: nn.Module
   quantizer: vq.Quantizer
@@ -28,6 +30,7 @@ class CTVAE(nn.Module):
   grid: tuple[int, int]
   likelihood: str
   posterior: str
+  global_level: GlobalLevel | None
 
   def setup(self):
     self.log_temperature = self.param('log_temperature', nn.initializers.zeros, ())
@@ -37,6 +40,8 @@ class CTVAE(nn.Module):
     quantized = self.encode(images)
     self.temperature()
     self.decode(quantized.vectors)
+    if self.global_level is not None:
+      self.coordinates(quantized)
     return self.predict(quantized, actions, train=False), self.observe(quantized, train=False)
 
   def encode(self, images: jax.Array) -> Quantized:
@@ -61,6 +66,10 @@ class CTVAE(nn.Module):
               ) -> Prediction | None:
     """Without action (M = 1, mask 0); None where the codes are kept by construction."""
     return self.transition.observe(quantized, train=train, identity=identity)
+
+  def coordinates(self, quantized: Quantized) -> Coordinates:
+    """The variables of the global level."""
+    return self.global_level(self.transition.nodes(quantized))
 
   @nn.nowrap
   def every_action(self, batch: int) -> jax.Array:
@@ -125,8 +134,13 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
         attention=t.attention, edge_hidden=t.edge_hidden, hidden=t.hidden, noise=t.noise,
         noise_scale=t.noise_scale, sampling=t.sampling, mask_temperature=t.mask_temperature,
         graph_temperature=t.graph_temperature, evaluation_sampling=t.evaluation_sampling)
+  g = config.global_level
+  whole = GlobalLevel(
+      axes=num_actions // 2, codes=g.codes, width=g.width, inner=g.inner,
+      grid=grid) if g.codes else None
   return CTVAE(
       encoder=ENCODERS[config.encoder.name].from_config(config.encoder, config.latent_dim),
       quantizer=vq.Quantizer(q.codebooks, q.codes, dim, q.unit, q.learning),
       decoder=DECODERS[config.decoder.name].from_config(config.decoder, image_shape[-1]),
-      transition=layer, grid=grid, likelihood=config.likelihood, posterior=config.posterior)
+      transition=layer, grid=grid, likelihood=config.likelihood, posterior=config.posterior,
+      global_level=whole)

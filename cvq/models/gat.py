@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from cvq.models import causal_graph
+from cvq.models import causal_graph, quantizer as vq
 from cvq.models.causal_graph import EdgeScorer, InterventionMask
 from cvq.models.pairwise import pairwise_scores
 from cvq.models.prediction import Prediction
@@ -159,6 +159,12 @@ class GraphTransition(nn.Module):
     self.last = GraphAttention(heads, heads * self.hidden, self.codes, self.attention)
     if self.noise == 'endo':
       self.noise_edges = nn.Dense(1)
+
+  def nodes(self, quantized: Quantized) -> jax.Array:
+    """Code vectors of every position, [B, H*W, K*d]: no pass over this graph is free of an action."""
+    vectors = vq.to_grid(
+        quantized.vectors, quantized.codebook.shape[0], self.grid)           # [B, H, W, K*d]
+    return vectors.reshape(len(vectors), -1, vectors.shape[-1])
 
   def __call__(self, quantized: Quantized, actions: jax.Array, *, train: bool) -> Prediction:
     """The codes of y under M hypothetical actions for each x.

@@ -99,7 +99,50 @@ class TiedTransition(nn.Module):
   def observe(self, quantized: Quantized, *, train: bool, identity: bool = False) -> None:
     """Without an action every variable keeps its code, by construction: nothing to learn."""
 
-  @nn.compact
+  def setup(self):
+    k, d, s = self.codebooks, self.dim, self.grid[0] * self.grid[1]
+    self.position = self.param('position', nn.initializers.normal(.02), (s, self.width))
+    self.embed = nn.Dense(self.width)
+    self.graph = SharedGraph(self.edge_hidden, self.grid)
+    self.inference = GraphSelfAttention(self.heads, self.mlp, self.grid)
+    self.child = nn.Dense(self.width)
+    self.action_scale = nn.Embed(
+        self.num_actions, self.width, embedding_init=nn.initializers.normal(.02))
+    self.action_shift = nn.Embed(
+        self.num_actions, self.width, embedding_init=nn.initializers.normal(.5))
+    self.step = nn.Dense(k * d, kernel_init=nn.initializers.normal(.02))
+    self.mask = nn.Dense(k)
+    self.log_kappa = self.param('log_kappa', nn.initializers.constant(jnp.log(10.)), ())
+
+  def nodes(self, quantized: Quantized) -> jax.Array:
+    """What the nodes know once they have heard their parents: -> [B, S, n]."""
+    return self._on_graph(quantized, train=False)[0]
+
+  def _on_graph(self, quantized: Quantized, *, train: bool) -> tuple[jax.Array, ...]:
+    """-> nodes [B, S, n] after the pass over the graph; log-odds and weights of edges [B, S, S]."""
+    vectors = quantized.vectors
+    b, v, d = vectors.shape
+    k = self.codebooks
+    s = v // k
+    x = vectors.reshape(b, k, s, d).transpose(0, 2, 1, 3).reshape(b, s, k * d)
+    nodes = self.embed(x * d ** .5) + self.position
+    root = None
+    if train and self.noise != 'off':
+      shape = nodes.shape if self.noise == 'exo' else (b, 1, self.width)
+      draw = self.noise_scale * jax.random.normal(self.make_rng('sample'), shape)
+      nodes, root = (nodes + draw, None) if self.noise == 'exo' else (nodes, draw)
+    elif self.noise == 'endo':
+      root = jnp.zeros((b, 1, self.width))
+
+    edge_logits = self.graph(nodes)
+    method = self.sampling if train else self.evaluation_sampling
+    key = self.make_rng('sample') if method == 'gumbel' else None
+    edges = jax.nn.sigmoid(edge_logits)
+    if method != 'mean':
+      edges = edges * causal_graph.sample_bernoulli(
+          edge_logits, key, method=method, temperature=self.graph_temperature)
+    return self.inference(nodes, edges, root), edge_logits, edges
+
   def __call__(self, quantized: Quantized, actions: jax.Array, *, train: bool) -> Prediction:
     """The codes of y under M actions for each x.
 
@@ -112,43 +155,18 @@ class TiedTransition(nn.Module):
     b, v, d = vectors.shape
     k, m = self.codebooks, actions.shape[1]
     s = v // k
-    x = vectors.reshape(b, k, s, d).transpose(0, 2, 1, 3).reshape(b, s, k * d)
-    position = self.param('position', nn.initializers.normal(.02), (s, self.width))
-    nodes = nn.Dense(self.width, name='embed')(x * d ** .5) + position
-    root = None
-    if train and self.noise != 'off':
-      shape = nodes.shape if self.noise == 'exo' else (b, 1, self.width)
-      draw = self.noise_scale * jax.random.normal(self.make_rng('sample'), shape)
-      nodes, root = (nodes + draw, None) if self.noise == 'exo' else (nodes, draw)
-    elif self.noise == 'endo':
-      root = jnp.zeros((b, 1, self.width))
-
-    edge_logits = SharedGraph(self.edge_hidden, self.grid, name='graph')(nodes)
-    method = self.sampling if train else self.evaluation_sampling
-    key = self.make_rng('sample') if method == 'gumbel' else None
-    edges = jax.nn.sigmoid(edge_logits)
-    if method != 'mean':
-      edges = edges * causal_graph.sample_bernoulli(
-          edge_logits, key, method=method, temperature=self.graph_temperature)
-    trunk = GraphSelfAttention(self.heads, self.mlp, self.grid, name='inference')(
-        nodes, edges, root)
+    trunk, edge_logits, edges = self._on_graph(quantized, train=train)
 
     # The action is one more parent: its message scales and shifts what the variables know.
-    trunk = nn.Dense(self.width, name='child')(trunk)[:, None]               # [B, 1, S, n]
-    scale = nn.Embed(self.num_actions, self.width, name='action_scale',
-                     embedding_init=nn.initializers.normal(.02))(actions)[:, :, None]
-    shift = nn.Embed(self.num_actions, self.width, name='action_shift',
-                     embedding_init=nn.initializers.normal(.5))(actions)[:, :, None]
+    trunk = self.child(trunk)[:, None]                                       # [B, 1, S, n]
+    scale, shift = self.action_scale(actions)[:, :, None], self.action_shift(actions)[:, :, None]
     hidden = nn.gelu(trunk * (1 + scale) + shift)                            # [B, M, S, n]
-    step = nn.Dense(k * d, name='step', kernel_init=nn.initializers.normal(.02))(hidden)
-    step = step.reshape(b, m, s, k, d).transpose(0, 1, 3, 2, 4).reshape(b, m, v, d)
+    step = self.step(hidden).reshape(b, m, s, k, d).transpose(0, 1, 3, 2, 4).reshape(b, m, v, d)
     target = normalise(vectors[:, None] + step)                              # [B, M, V, d]
-    mask_logits = nn.Dense(k, name='mask')(hidden)
-    mask_logits = jnp.swapaxes(mask_logits, 2, 3).reshape(b, m, v)
+    mask_logits = jnp.swapaxes(self.mask(hidden), 2, 3).reshape(b, m, v)
 
-    log_kappa = self.param('log_kappa', nn.initializers.constant(jnp.log(10.)), ())
     similarity = jnp.einsum('bmksd,knd->bmksn', target.reshape(b, m, k, s, d), codebook)
-    logits = jnp.exp(log_kappa) * similarity.reshape(b, m, v, -1)
+    logits = jnp.exp(self.log_kappa) * similarity.reshape(b, m, v, -1)
     mask = jax.nn.sigmoid(mask_logits)
     if not train and self.evaluation_sampling == 'threshold':
       mask = (mask > .5).astype(mask.dtype)

@@ -60,7 +60,8 @@ def write_report(config: Any, workdir: str, *, compare: Sequence[str] = (),
   report['planning'], pictures['plans'] = sections.planned(m, config, tell)
   tell('graphs and masks')
   report['mechanisms'], pictures['mechanisms'] = sections.mechanisms(m)
-  report['representation'], pictures['information'] = sections.representation(m, config, tell)
+  report['representation'], tables = sections.representation(m, config, tell)
+  pictures |= tables
   report['curves'] = runs.curves(workdir)
   if compare:
     report['compare'] = runs.compare([workdir, *compare])

@@ -184,7 +184,7 @@ def calibration(report: dict) -> Figure:
 
 def information(report: dict, pictures: dict) -> list[Figure]:
   """Code-factor information: a row for each variable, or maps of positions where V > 64."""
-  table, names = pictures['information']['information'], report['representation']['factors']
+  table, names = pictures['information'], report['representation']['factors']
   alt = 'How much of the entropy of each factor the code of each variable tells, as a heat map.'
   note = 'I(code; factor) / H(factor) of each variable.'
   if len(table) <= _MATRIX_COLUMNS:
@@ -195,6 +195,17 @@ def information(report: dict, pictures: dict) -> list[Figure]:
   return [_figure('Information of codes about factors', alt, drawn,
                   'I(code; factor) / H(factor) at each position of the grid, of the codebook that '
                   'tells most there.')]
+
+
+def global_information(report: dict, pictures: dict) -> list[Figure]:
+  """The same of the global level, where there is one."""
+  if 'global_information' not in pictures:
+    return []
+  return [_table(
+      'Information of the global level about factors', 'How much of the entropy of each factor the '
+      'code of each global variable tells, as a heat map.', pictures['global_information'],
+      report['representation']['factors'], 'I(code; factor) / H(factor). Variable i is what '
+      'actions on factor i move: disentangled, only the diagonal is dark.')]
 
 
 def moved(report: dict, pictures: dict) -> list[Figure]:

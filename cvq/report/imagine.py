@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cvq import objectives, steps
+from cvq import inference, objectives, steps
 from cvq.models import prediction as pred, quantizer as vq
 from cvq.models.ct_vae import CTVAE
 from cvq.state import TrainState
@@ -17,9 +17,10 @@ from cvq.state import TrainState
 FEEDS = ('vectors', 'codes')
 
 
-def encode_step(state: TrainState, x: jax.Array, *, model: CTVAE) -> dict:
-  """Images uint8 [B, H, W, C] -> {'codes': [B, V]}."""
-  return {'codes': model.apply(state.variables, objectives.to_float(x), method=model.encode).codes}
+def encode_step(state: TrainState, x: jax.Array, *, model: CTVAE, whole: bool) -> dict:
+  """Images uint8 [B, H, W, C] -> {'codes': [B, V]}, or of the global level, [B, G]."""
+  function = inference.global_level if whole else inference.encode
+  return {'codes': function(state.variables, objectives.to_float(x), model=model)['codes']}
 
 
 def chain_step(state: TrainState, x: jax.Array, actions: jax.Array, *, model: CTVAE, feed: str
@@ -65,15 +66,19 @@ class Imagination:
 
   def __init__(self, model: CTVAE, state: TrainState, batch_size: int):
     self._state, self._batch_size = state, batch_size
-    self._encode = jax.jit(functools.partial(encode_step, model=model))
+    self._encode = jax.jit(functools.partial(encode_step, model=model), static_argnames='whole')
     self._chain = {feed: jax.jit(functools.partial(chain_step, model=model, feed=feed))
                    for feed in FEEDS}
     self._imagine = jax.jit(functools.partial(steps.imagine_step, model=model))
 
-  def encode(self, images: Any, index: np.ndarray, *, state: TrainState | None = None
-             ) -> np.ndarray:
-    """Codes [n, V] of images by index; by another state where one is given."""
-    step = functools.partial(self._encode, state or self._state)
+  def encode(self, images: Any, index: np.ndarray, *, state: TrainState | None = None,
+             whole: bool = False) -> np.ndarray:
+    """Codes [n, V] of images by index, or those of the global level, [n, G].
+
+    Args:
+      images, index: of a dataset. state: another one than the model's. whole: the global level.
+    """
+    step = functools.partial(self._encode, state or self._state, whole=whole)
     return self._in_batches(lambda i: step(images.read(i)), index)['codes']
 
   def chain(self, images: Any, index: np.ndarray, actions: np.ndarray, *, feed: str) -> dict:

@@ -69,6 +69,7 @@ def render(report: dict, pictures: dict) -> str:
       traversal=figures.traversal(report, pictures), decay=figures.decay(report),
       precision=figures.precision(report), plans=figures.plans(report, pictures),
       confusion=figures.confusion(report), calibration=figures.calibration(report),
-      information=figures.information(report, pictures), moved=figures.moved(report, pictures),
+      information=figures.information(report, pictures),
+      global_information=figures.global_information(report, pictures), moved=figures.moved(report, pictures),
       adjacency=figures.adjacency(report, pictures),
       failures=figures.failures(report, pictures))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
 from typing import Any, Callable
@@ -227,24 +228,32 @@ def mechanisms(m: Material) -> tuple[dict, dict]:
 
 
 def representation(m: Material, config: Any, tell: Any) -> tuple[dict, dict]:
-  """Information, disentanglement and rate of the codes, with an untrained encoder and the truth."""
+  """Information, disentanglement and rate of the codes, with an untrained encoder and the truth.
+
+  Where the model has a global level, information and disentanglement of its codes too.
+  """
   rng = np.random.default_rng(m.seed)
   total = m.images.num_images
   index = rng.choice(total, m.sizes.images, replace=False) if total > m.sizes.images else \
       np.arange(total)
   factors = m.images.factors(index)
   tell(f'codes of {len(index):,} images')
-  codes = m.imagination.encode(m.images, index)
-  untrained = m.imagination.encode(m.images, index, state=m.run.state)
-  table = alignment.information_table(codes, factors)
+  encode = functools.partial(m.imagination.encode, m.images, index)
+  codes = encode()
+  tables = {'information': alignment.information_table(codes, factors)}
+  judged = [('codes', codes, False), ('untrained', encode(state=m.run.state), True)]
+  if m.run.model.global_level is not None:
+    whole = encode(whole=True)
+    judged += [('global', whole, False),
+               ('global_untrained', encode(state=m.run.state, whole=True), False)]
+    tables['global_information'] = alignment.information_table(whole, factors)
   scores = {}
-  for name, array, cheap in (('codes', codes, False), ('untrained', untrained, True),
-                             ('factors', factors, False)):
+  for name, array, cheap in (*judged, ('factors', factors, False)):
     scores[name] = battery.battery(array, factors, cheap=cheap,
                                    tell=lambda line, of=name: tell(f'{of}: {line}'))
   numbers = {
       'images': len(index), 'variables': codes.shape[1], 'factors': list(m.space.names),
       'scores': scores, 'fewer': battery.FEWER if codes.shape[1] > battery.WIDE else None,
-      'most_information': dict(zip(m.space.names, table.max(0))),
+      'most_information': dict(zip(m.space.names, tables['information'].max(0))),
       'rate': code_figures.rate(codes, m.codebooks, config.model.quantizer.codes)}
-  return numbers, {'information': table}
+  return numbers, tables

@@ -29,17 +29,18 @@ IMAGES = 15_000          # of the disentanglement metrics: 10,000 to train, 5,00
 PAIRS = 128              # of multi-step retrieval, for each number of steps
 
 
-def represent(run: session.Run, state: Any, index: np.ndarray, *, batch_size: int = 64
-              ) -> np.ndarray | None:
+def represent(run: session.Run, state: Any, index: np.ndarray, *, whole: bool = False,
+              batch_size: int = 64) -> np.ndarray | None:
   """How a model represents images of the dataset.
 
   Args:
-    run, state: of any method. index: [n] int.
+    run, state: of any method. index: [n] int. whole: by the global level.
 
   Returns:
     [n, V] int32 codes or [n, L] float32 latents; None where the method represents no images.
   """
-  step = jax.jit(lambda variables, images: run.method.represent(variables, images, model=run.model))
+  function = run.method.global_level if whole else run.method.represent
+  step = jax.jit(lambda variables, images: function(variables, images, model=run.model))
   rows = []
   for start in range(0, len(index), batch_size):
     part = np.resize(index[start:start + batch_size], batch_size)            # one shape to compile
@@ -47,14 +48,15 @@ def represent(run: session.Run, state: Any, index: np.ndarray, *, batch_size: in
     found = step(state.variables, images)
     if not found:
       return None
-    [rows_of_part] = found.values()
-    rows.append(np.asarray(rows_of_part)[:len(index) - start])
+    rows.append(np.asarray(next(iter(found.values())))[:len(index) - start])
   return np.concatenate(rows)
 
 
 def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
                     images: int = IMAGES) -> dict:
   """Every metric on images of the whole dataset, of the model and of an untrained one.
+
+  A model with a global level is judged by that, and besides, under 'local', by its codes.
 
   Returns:
     {'images', 'columns', 'trained', 'untrained': metric -> scores}; {} without representation.
@@ -64,15 +66,22 @@ def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
   total = run.dataset.images.num_images
   index = rng.choice(total, images, replace=False) if total > images else np.arange(total)
   factors = run.dataset.images.factors(index)
-  trained = represent(run, state, index)
-  if trained is None:
+  if represent(run, state, index[:1]) is None:
     return {}
   tell = lambda line: print(f'  {line}', flush=True)
   scores = lambda array, cheap: {
       name: part['scores'] for name, part in battery.battery(
           array, factors, cheap=cheap, tell=tell).items()}
-  return {'images': len(index), 'columns': trained.shape[1], 'trained': scores(trained, False),
-          'untrained': scores(represent(run, run.state, index), True)}
+
+  def judged(whole: bool) -> dict:
+    trained = represent(run, state, index, whole=whole)
+    return {'columns': trained.shape[1], 'trained': scores(trained, False),
+            'untrained': scores(represent(run, run.state, index, whole=whole), not whole)}
+
+  found = {'images': len(index)}
+  if getattr(run.model, 'global_level', None) is None:
+    return found | judged(False)
+  return found | judged(True) | {'local': judged(False)}
 
 
 def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,

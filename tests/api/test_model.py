@@ -83,6 +83,9 @@ def test_answers_are_those_of_the_module(tiny_model, direct, pixels):
   close(tiny_model.transform(x, 'embeddings'),
         vq.look_up(qx.codes, qx.codebook).reshape(4, -1))
   np.testing.assert_array_equal(tiny_model.transform(x), qx.codes)
+  whole = apply(model.coordinates, qx)
+  np.testing.assert_array_equal(tiny_model.transform(x, 'global_codes'), whole.codes)
+  close(tiny_model.transform(x, 'coordinates'), (whole.values - whole.offset) / whole.spacing)
 
 
 @pytest.mark.parametrize('n', [0, 1, 3, 17])

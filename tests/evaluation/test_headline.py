@@ -26,6 +26,8 @@ def _evaluation() -> dict:
       'codes': {'variables': 128, 'changed_per_step': 16.24, 'changed_positions': 9.9,
                 'mask_size': 12., 'mask_precision': .81, 'mask_recall': .82,
                 'usage': [1., .97], 'perplexity': [101.24, 88.]},
+      'global_level': {'variables': 2, 'changed_per_step': 1.034, 'moved': .75, 'stayed': .9,
+                       'moved_per_factor': {'shape': .5, 'scale': 1.}},
       'dataset': 'dsprites (rendered)', 'split': 'test', 'step': 3350, 'seed': 7,
       'seconds': 41.2, 'version': '0.1.0'}
 
@@ -37,6 +39,14 @@ def _line(text: str, start: str) -> list[str]:
 
 
 class HeadlineTest(absltest.TestCase):
+
+  def test_global_level_tells_its_weakest_factor(self):
+    text = headline.headline(_evaluation())
+    self.assertEqual(_line(text, 'global codes')[1:], ['1.03', 'of 2, in a step; 1 is that of the factor'])
+    self.assertEqual(_line(text, 'that of the factor')[1:], ['0.750', 'weakest 0.500, shape'])
+    self.assertEqual(_line(text, 'all others stayed')[1:], ['0.900'])
+    none = {key: value for key, value in _evaluation().items() if key != 'global_level'}
+    self.assertNotIn('global', headline.headline(none))
 
   def test_natural_majority_and_imbalance(self):
     evaluation = _evaluation()

@@ -67,7 +67,8 @@ def test_columns_name_figures_that_exist(tiny_run):
   names = ('dci', 'mig', 'sap', 'factor_vae', 'beta_vae', 'irs', 'infomec',
            'modularity_explicitness')
   scores = {name: score(name) for name in names}
-  result['disentanglement'] = {'columns': 2, 'trained': scores, 'untrained': scores}
+  judged = {'columns': 2, 'trained': scores, 'untrained': scores}
+  result['disentanglement'] = judged | {'local': judged}
   ends = {'identical': 1., 'exact': 1.}
   result['multi_step'] = {
       str(n): {'beam': ends, 'greedy': ends, 'shown': ends} for n in (2, 4, 8)}

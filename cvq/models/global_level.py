@@ -1,0 +1,107 @@
+"""The global level: a few variables of the whole image, read off the nodes of the transition.
+
+Variable f is what action f and its opposite move: by +1 and by -1, and nothing else moves it. That
+fixes it up to a constant wherever steps lead from every image to every other. No generality is
+lost in the choice of variables: coordinates that every pair of opposite actions shifts by some
+vector of its own, these vectors independent, are a linear map away from these, the sparsest.
+
+So no mechanism has to be learned, only the coordinates, and where on them the codes lie: evenly,
+`offset` + n `spacing`. The spacing is less than 1, since squared errors shrink what is noisy. What
+a line cannot hold is lost: on a factor that comes back to where it was (a square turned by 90
+degrees) steps add up to 0, and the best that a coordinate can do is to stay constant.
+
+Sources: pairs in which one known factor changes identify it up to a bijection, Shu et al. 2020
+(Weakly supervised disentanglement with guarantees), theorem 1; codes as integers, Mentzer et al.
+2023 (Finite scalar quantization).
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from cvq.models.decoder import shifted_neighbours
+
+SPREAD = 8.           # of the coordinates at the start, in steps; a range of factors is 2 to 40
+LEAST_SPACING = .5    # where no step is ever seen, the spacing would shrink to 0
+
+
+@flax.struct.dataclass
+class Coordinates:
+  """G variables of B images.
+
+  Attributes:
+    codes: [B, G] int32, 0 to N - 1.
+    values: [B, G] float32, the coordinates.
+    offset, spacing: [G], of the middle code, and between neighbouring codes.
+  """
+  codes: jax.Array
+  values: jax.Array
+  offset: jax.Array
+  spacing: jax.Array
+
+
+def shifts(actions: jax.Array, axes: int) -> jax.Array:
+  """By how much actions move every variable: [...] int, 0 to 2G - 1 -> [..., G] in -1, 0, 1."""
+  own = jax.nn.one_hot(actions % axes, axes)
+  return own * (1 - 2 * (actions // axes))[..., None]
+
+
+def in_steps(values: jax.Array, offset: jax.Array, spacing: jax.Array) -> jax.Array:
+  """[B, G] coordinates -> [B, G], in units of the spacing, from the middle code on."""
+  return (values - offset) / jnp.maximum(spacing, LEAST_SPACING)
+
+
+def to_codes(values: jax.Array, offset: jax.Array, spacing: jax.Array, codes: int) -> jax.Array:
+  """[B, G] coordinates -> the nearest codes, [B, G] int32, 0 to N - 1."""
+  nearest = jnp.round(in_steps(values, offset, spacing)).astype(jnp.int32) + codes // 2
+  return jnp.clip(nearest, 0, codes - 1)
+
+
+class GlobalLevel(nn.Module):
+  """Reads the coordinates off the nodes of an image.
+
+  Attributes:
+    axes: G variables, of which each has two opposite actions. codes: N, of each.
+    width: of the hidden layers. inner: channels that a position shows to its neighbours.
+    grid: (H, W) of the nodes.
+  """
+  axes: int
+  codes: int
+  width: int
+  inner: int
+  grid: tuple[int, int]
+
+  @nn.compact
+  def __call__(self, nodes: jax.Array) -> Coordinates:
+    """nodes: [B, H*W, n]."""
+    b = nodes.shape[0]
+    x = nn.LayerNorm(name='norm_nodes')(nodes).reshape(b, *self.grid, -1)
+    x = nn.gelu(nn.Dense(self.inner, name='inner')(x))
+    x = nn.gelu(nn.Dense(self.width, name='parts')(shifted_neighbours(x)))
+    x = _Residual(self.width, name='parts_residual')(x)
+    x = nn.gelu(nn.Dense(self.width, name='wholes')(x))
+    # What is there, wherever it is; and where it is.
+    what = jnp.concatenate([x.mean((1, 2)), x.max((1, 2))], axis=-1)
+    where = nn.gelu(nn.Dense(self.inner, name='where')(x)).reshape(b, -1)
+    x = nn.gelu(nn.Dense(self.width, name='mix')(jnp.concatenate([what, where], axis=-1)))
+    x = _Residual(self.width, name='mix_residual')(x)
+    # No bias: steps do not tell it, so the optimizer would let it drift away from the offset.
+    values = SPREAD * nn.Dense(
+        self.axes, name='coordinates', use_bias=False,
+        kernel_init=nn.initializers.normal(.05))(x)
+    offset = SPREAD * self.param('offset', nn.initializers.zeros, (self.axes,))
+    spacing = self.param('spacing', nn.initializers.ones, (self.axes,))
+    return Coordinates(to_codes(values, offset, spacing, self.codes), values, offset, spacing)
+
+
+class _Residual(nn.Module):
+  """x + MLP(x), normalised. x: [..., width]."""
+  width: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    h = nn.gelu(nn.Dense(self.width, name='hidden')(x))
+    return nn.LayerNorm(name='norm')(x + nn.Dense(self.width, name='out')(h))
