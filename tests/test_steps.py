@@ -109,6 +109,14 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
       self.assertEqual(bool(got['global_stayed'][i]), y[i, 1 - own] == x[i, 1 - own])
 
   @pytest.mark.slow
+  def test_global_level_of_a_model_with_the_graph_of_the_paper(self):
+    c = small.paper_config(model__global_level__codes=16, train_global__steps=2)
+    model, optimizer, state = small.build(c)
+    after, scalars = jax.jit(step_of(c, model, optimizer, 'global'))(state, small.batch())
+    chex.assert_tree_all_finite((after, scalars))
+    self.assertTrue(moved(state.params, after.params)['global_level'])
+
+  @pytest.mark.slow
   def test_last_stage_moves_the_global_level_only(self):
     c = small.config()
     model, optimizer, state = small.build(c)

@@ -69,7 +69,7 @@ class CTVAE(nn.Module):
 
   def coordinates(self, quantized: Quantized) -> Coordinates:
     """The variables of the global level."""
-    return self.global_level(self.transition.nodes(quantized))
+    return self.global_level(self.transition.context(quantized))
 
   @nn.nowrap
   def every_action(self, batch: int) -> jax.Array:

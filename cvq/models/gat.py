@@ -160,7 +160,7 @@ class GraphTransition(nn.Module):
     if self.noise == 'endo':
       self.noise_edges = nn.Dense(1)
 
-  def nodes(self, quantized: Quantized) -> jax.Array:
+  def context(self, quantized: Quantized) -> jax.Array:
     """Code vectors of every position, [B, H*W, K*d]: no pass over this graph is free of an action."""
     vectors = vq.to_grid(
         quantized.vectors, quantized.codebook.shape[0], self.grid)           # [B, H, W, K*d]

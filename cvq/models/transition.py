@@ -114,7 +114,7 @@ class TiedTransition(nn.Module):
     self.mask = nn.Dense(k)
     self.log_kappa = self.param('log_kappa', nn.initializers.constant(jnp.log(10.)), ())
 
-  def nodes(self, quantized: Quantized) -> jax.Array:
+  def context(self, quantized: Quantized) -> jax.Array:
     """What the nodes know once they have heard their parents: -> [B, S, n]."""
     return self._on_graph(quantized, train=False)[0]
 
