@@ -95,8 +95,8 @@ def base() -> ConfigDict:
   w.no_parent = 0.
   w.global_own = 1.                 # squared error of a step, of the variable that it moves
   w.global_others = 1.              # of all others, summed
-  w.global_spacing = 1.             # what the codes of the global level learn their places from
-  w.global_offset = .1
+  w.global_spacing = .1             # what the codes of the global level learn their places from
+  w.global_offset = .01
 
   c.pretrain = p = ConfigDict()     # reconstruction only
   p.steps = 150

@@ -191,7 +191,7 @@ class Loop:
     means = {name: float(np.mean([s[name] for _, s in fetched if name in s])) for name in names}
     self.writer.scalars(self.step, {f'train/{name}': means[name] for name in sorted(means)}
                         | progress.rates() | {'seconds': self.seconds})
-    progress.show({name: means[name] for name in SHOWN if name in means})
+    progress.show({name: means.get(name) for name in SHOWN})
     self._warn_of_collapse(means)
 
   def _warn_of_collapse(self, means: dict[str, float]) -> None:

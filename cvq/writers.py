@@ -116,9 +116,10 @@ class Progress:
     return {'steps_per_second': self._speed, 'examples_per_second': self._examples,
             'waiting_for_data': min(waited / elapsed, 1.)}
 
-  def show(self, figures: dict[str, float]) -> None:
-    """Figures beside the bar from now on; a plain line if one is due."""
-    self._figures |= figures
+  def show(self, figures: dict[str, float | None]) -> None:
+    """Figures beside the bar from now on, None: no longer; a plain line if one is due."""
+    self._figures = {name: value for name, value in (self._figures | figures).items()
+                     if value is not None}
     text = '  '.join(f'{name} {value:.4g}' for name, value in self._figures.items())
     if self._terminal:
       self._bar.set_postfix_str(f'{self._examples:.0f} examples/s  {text}')

@@ -63,6 +63,9 @@ def test_progress_without_a_terminal_says_rates_and_time_left(capsys):
   out = capsys.readouterr().out
   for part in ('step 6/10', 'steps/s', 'examples/s', 's left', 'loss 1.5'):
     assert part in out
+  progress.show({'loss': None, 'accuracy': .5})      # a stage without that figure
+  out = capsys.readouterr().out
+  assert 'accuracy 0.5' in out and 'loss' not in out
 
 
 def test_only_the_first_process_speaks_and_writes(tmp_path, capsys, monkeypatch):

@@ -87,12 +87,12 @@ class GlobalLevel(nn.Module):
     what = jnp.concatenate([x.mean((1, 2)), x.max((1, 2))], axis=-1)
     where = nn.gelu(nn.Dense(self.inner, name='where')(x)).reshape(b, -1)
     x = nn.gelu(nn.Dense(self.width, name='mix')(jnp.concatenate([what, where], axis=-1)))
-    x = _Residual(self.width, name='mix_residual')(x)
-    # No bias: steps do not tell it, so the optimizer would let it drift away from the offset.
+    # No bias from here on: steps do not tell it, so rounding errors would be all that moves it.
+    x = _Residual(self.width, use_bias=False, name='mix_residual')(x)
     values = SPREAD * nn.Dense(
         self.axes, name='coordinates', use_bias=False,
         kernel_init=nn.initializers.normal(.05))(x)
-    offset = SPREAD * self.param('offset', nn.initializers.zeros, (self.axes,))
+    offset = self.param('offset', nn.initializers.zeros, (self.axes,))
     spacing = self.param('spacing', nn.initializers.ones, (self.axes,))
     return Coordinates(to_codes(values, offset, spacing, self.codes), values, offset, spacing)
 
@@ -100,8 +100,10 @@ class GlobalLevel(nn.Module):
 class _Residual(nn.Module):
   """x + MLP(x), normalised. x: [..., width]."""
   width: int
+  use_bias: bool = True              # of the normalisation
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     h = nn.gelu(nn.Dense(self.width, name='hidden')(x))
-    return nn.LayerNorm(name='norm')(x + nn.Dense(self.width, name='out')(h))
+    return nn.LayerNorm(use_bias=self.use_bias, name='norm')(
+        x + nn.Dense(self.width, name='out')(h))
