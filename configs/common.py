@@ -58,7 +58,7 @@ def base() -> ConfigDict:
   q.decay = .99                     # ema
   q.init = 'random'                 # random | data (k-means on the first batch)
   q.revive_every = 50               # steps between revivals of codes not used since; 0: never
-  q.revive_until = .6               # share of all steps
+  q.revive_until = .6               # share of the steps of pretrain and train
   m.transition = t = ConfigDict()
   t.name = 'tied'                   # tied | graph (the paper's)
   t.width = 128                     # tied: of a node

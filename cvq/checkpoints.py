@@ -262,8 +262,9 @@ def check_config(workdir: str, config: Any, *, but: tuple[str, ...] = ()) -> Non
     return
   before = files.read_json(
       path, 'Move it away to go on with the config given, or choose another --workdir.')
+  now = to_json(config)
   different = [f'{name}: {old} -> {new}' for name, old, new in
-               _differences(before, to_json(config)) if not name.startswith((*MAY_DIFFER, *but))]
+               _differences(_upgraded(before, now), now) if not name.startswith((*MAY_DIFFER, *but))]
   if different:
     raise UserError(f'{workdir} holds another run: {"; ".join(different)}.\n'
                     'Choose another --workdir, or give the config that it was started with.')
@@ -274,6 +275,17 @@ def write_config(workdir: str, config: Any) -> None:
   path = pathlib.Path(workdir) / 'config.json'
   if parallel.first() and not path.exists():
     files.write_json(path, to_json(config))
+
+
+def _upgraded(before: dict, now: dict) -> dict:
+  """A config from before the global level, with the fields of `now` on it, but none of it."""
+  if 'train_global' not in before:
+    before = before | {'train_global': now['train_global'] | {'steps': 0}}
+    if 'global_level' in now['model'] and 'model' in before:
+      level = {'global_level': now['model']['global_level'] | {'codes': 0}}
+      weights = {k: v for k, v in now['loss'].items() if k.startswith('global_')}
+      before |= {'model': level | before['model'], 'loss': weights | before.get('loss', {})}
+  return before
 
 
 def _differences(before: dict, now: dict, prefix: str = '') -> list[tuple[str, Any, Any]]:

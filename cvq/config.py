@@ -142,7 +142,7 @@ def validate_devices(config: Any, devices: int, processes: int) -> None:
   for name in ('pretrain.batch_size', 'train.batch_size', 'train_global.batch_size'):
     stage, field = name.split('.')
     size = config[stage][field]
-    if size % devices:
+    if config[stage].steps and size % devices:
       raise UserError(
           f'{name} is {size}, which {devices} devices ({processes} processes) cannot share.\n'
           f'Try --config.{name}={math.ceil(size / devices) * devices}')

@@ -74,7 +74,8 @@ def read_run(workdir: str, step: int | None = None) -> Trained:
 
 
 def to_config(fields: dict) -> ConfigDict:
-  """A config from JSON. Fields that an older version did not write take their defaults.
+  """A config from JSON. Fields that an older version did not write take their defaults,
+  but that a run from before the global level has none.
 
   Raises:
     UserError: fields that this version does not know, or bad values.
@@ -82,6 +83,8 @@ def to_config(fields: dict) -> ConfigDict:
   try:
     given = ConfigDict(_tuples(fields))
     config = _defaults(given)
+    if 'train_global' not in given and 'global_level' not in given.model:
+      config.train_global.steps = config.model.global_level.codes = 0      # of before that level
     known = dict(configuration.leaves(config))
     unknown = [name for name, _ in configuration.leaves(given) if name not in known]
     if unknown:

@@ -13,7 +13,7 @@ import optax
 @flax.struct.dataclass
 class TrainState:
   """Attributes:
-    step: int32 [] gradient steps done, over both stages.
+    step: int32 [] gradient steps done, over all stages.
     params: of the model.
     stats: the mutable collection 'codebook': usage of codes, and EMA codebooks; {} of a baseline.
     opt_state: of `make_optimizer`.

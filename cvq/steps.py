@@ -189,8 +189,8 @@ def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
   changed, positions = codes.changed(from_x.codes, from_y.codes, q.codebooks)
   mask = of_true(prediction.mask) > .5
   if model.global_level is not None:
-    result |= _global_figures(
-        apply(model.coordinates, from_x).codes, apply(model.coordinates, from_y).codes, action[:, 0])
+    of_x, of_y = (apply(model.coordinates, part).codes for part in (from_x, from_y))
+    result |= _global_figures(of_x, of_y, action[:, 0])
   return result | {
       'posterior': posterior, 'counts': codes.count(both, q.codebooks, q.codes),
       'changed': changed, 'changed_positions': positions, 'mask_size': mask.sum(-1),

@@ -166,7 +166,8 @@ def test_two_by_two_struck_twice_trains_like_one_process(tmp_path, tiny_run):
   config = tiny.get_config()
   dataset = datasets.load_dataset(config.dataset)
   expected = set()
-  for stage, seed in (('pretrain', config.seed + 1_000_003), ('train', config.seed)):
+  for stage, seed in (('pretrain', config.seed + 1_000_003), ('train', config.seed),
+                      ('train_global', config.seed + 2_000_006)):
     part = config[stage]
     source = pipeline.TrainingBatches(
         dataset, config.dataset, split='train', batch_size=part.batch_size,

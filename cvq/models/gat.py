@@ -161,7 +161,7 @@ class GraphTransition(nn.Module):
       self.noise_edges = nn.Dense(1)
 
   def context(self, quantized: Quantized) -> jax.Array:
-    """Code vectors of every position, [B, H*W, K*d]: no pass over this graph is free of an action."""
+    """Code vectors by position, [B, H*W, K*d]: no pass over this graph is free of an action."""
     vectors = vq.to_grid(
         quantized.vectors, quantized.codebook.shape[0], self.grid)           # [B, H, W, K*d]
     return vectors.reshape(len(vectors), -1, vectors.shape[-1])

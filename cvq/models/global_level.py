@@ -8,11 +8,11 @@ vector of its own, these vectors independent, are a linear map away from these, 
 So no mechanism has to be learned, only the coordinates, and where on them the codes lie: evenly,
 `offset` + n `spacing`. The spacing is less than 1, since squared errors shrink what is noisy. What
 a line cannot hold is lost: on a factor that comes back to where it was (a square turned by 90
-degrees) steps add up to 0, and the best that a coordinate can do is to stay constant.
+degrees) steps add up to 0, and where all are equally frequent, the least error is that of a
+constant.
 
-Sources: pairs in which one known factor changes identify it up to a bijection, Shu et al. 2020
-(Weakly supervised disentanglement with guarantees), theorem 1; codes as integers, Mentzer et al.
-2023 (Finite scalar quantization).
+Compare Shu et al. 2020 (Weakly supervised disentanglement with guarantees), on what pairs in which
+a known factor changes can identify, and Mentzer et al. 2023 (Finite scalar quantization).
 """
 
 from __future__ import annotations

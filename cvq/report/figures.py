@@ -20,6 +20,8 @@ _CURVES = {
     'edge_kl': ('KL of the edges to their prior', 'nats an edge'),
     'graph_size': ('Parents of a node', 'edges'),
     'base_nll': ('Codes of x without action', 'nats an image'),
+    'global_own': ('Global level: step of the variable that moves', 'squared error'),
+    'global_others': ('Global level: steps of the others', 'squared error'),
     'base_graph': ('Distance of the graph to the identity', 'squared error'),
     'gradient_norm': ('Norm of the gradient', 'norm')}
 _MATRIX_COLUMNS = 64         # variables up to which each gets its own row of information

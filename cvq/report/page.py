@@ -70,6 +70,7 @@ def render(report: dict, pictures: dict) -> str:
       precision=figures.precision(report), plans=figures.plans(report, pictures),
       confusion=figures.confusion(report), calibration=figures.calibration(report),
       information=figures.information(report, pictures),
-      global_information=figures.global_information(report, pictures), moved=figures.moved(report, pictures),
+      global_information=figures.global_information(report, pictures),
+      moved=figures.moved(report, pictures),
       adjacency=figures.adjacency(report, pictures),
       failures=figures.failures(report, pictures))

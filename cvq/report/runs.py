@@ -22,6 +22,8 @@ COMPARED = {
     'mse_codes': ('intervention', 'mse_codes'),
     'reconstruction': ('reconstruction', 'mse'),
     'changed': ('codes', 'changed_per_step'),
+    'global_moved': ('global_level', 'moved'),
+    'global_stayed': ('global_level', 'stayed'),
     'mask_recall': ('codes', 'mask_recall'),
     'mask_precision': ('codes', 'mask_precision')}
 # Where configs of one group may differ.

@@ -245,7 +245,7 @@ def representation(m: Material, config: Any, tell: Any) -> tuple[dict, dict]:
   if m.run.model.global_level is not None:
     whole = encode(whole=True)
     judged += [('global', whole, False),
-               ('global_untrained', encode(state=m.run.state, whole=True), False)]
+               ('global_untrained', encode(state=m.run.state, whole=True), True)]
     tables['global_information'] = alignment.information_table(whole, factors)
   scores = {}
   for name, array, cheap in (*judged, ('factors', factors, False)):

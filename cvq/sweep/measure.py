@@ -48,7 +48,7 @@ def represent(run: session.Run, state: Any, index: np.ndarray, *, whole: bool = 
     found = step(state.variables, images)
     if not found:
       return None
-    rows.append(np.asarray(next(iter(found.values())))[:len(index) - start])
+    rows.append(np.asarray(found.get('codes', found.get('latents')))[:len(index) - start])
   return np.concatenate(rows)
 
 
@@ -59,7 +59,8 @@ def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
   A model with a global level is judged by that, and besides, under 'local', by its codes.
 
   Returns:
-    {'images', 'columns', 'trained', 'untrained': metric -> scores}; {} without representation.
+    {'images', 'columns', 'trained', 'untrained': metric -> scores, 'local': the same of the
+    codes}; {} without representation.
   """
   del workdir
   rng = np.random.default_rng(config.evaluation.seed)

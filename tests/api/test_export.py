@@ -104,7 +104,7 @@ def test_safetensors_give_the_same_model(tiny_model, images, tmp_path):
   with safetensors.safe_open(path, framework='numpy') as file:
     metadata, names = file.metadata(), set(file.keys())
   assert json.loads(metadata['model'])['action_names'] == list(tiny_model.action_names)
-  assert json.loads(metadata['config'])['train']['steps'] == 12
+  assert json.loads(metadata['config'])['train']['steps'] == 8
   assert 'params/quantizer/codebook' in names
   # And once more from what was read.
   model.save_safetensors(tmp_path / 'again.safetensors')

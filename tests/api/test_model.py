@@ -12,7 +12,8 @@ from PIL import Image
 import pytest
 
 import cvq
-from cvq import evaluate, runs
+from cvq import checkpoints, description, evaluate, runs, state as train_state
+from cvq.api.model import Model
 from cvq.errors import UserError
 from cvq.models import prediction as pred, quantizer as vq
 
@@ -220,8 +221,9 @@ def test_evaluation_equals_that_of_the_run(tiny_run, tiny_model):
 
 def test_older_steps_and_runs_without_model_json(tiny_run, tiny_model, tmp_path, pixels):
   older = cvq.load(tiny_run, step=15)
-  assert older.facts.step == 15
-  assert (older.encode(pixels) != tiny_model.encode(pixels)).any()
+  assert older.facts.step == 15                          # before the last stage, and one step more
+  codes = lambda model: model.transform(pixels, 'coordinates')
+  assert (codes(older) != codes(tiny_model)).any()
   with pytest.raises(UserError, match='step 3 .*15, 20'):
     cvq.load(tiny_run, step=3)
   shutil.copytree(tiny_run, tmp_path / 'old')
@@ -233,6 +235,30 @@ def test_older_steps_and_runs_without_model_json(tiny_run, tiny_model, tmp_path,
   assert old.action_names == tiny_model.action_names
   assert old.config == tiny_model.config
   np.testing.assert_array_equal(old.encode(pixels), tiny_model.encode(pixels))
+
+
+def test_a_run_from_before_the_global_level_goes_on_without(tiny_run, tmp_path, pixels):
+  """Its config lacks the fields, its checkpoint the parameters."""
+  config = json.loads((tiny_run / 'config.json').read_text())
+  fields = {'model': dict(config['model']), 'loss': dict(config['loss'])}
+  del config['train_global'], fields['model']['global_level']
+  fields['loss'] = {k: v for k, v in fields['loss'].items() if not k.startswith('global_')}
+  before = runs.to_config(config | fields)
+  assert before.model.global_level.codes == before.train_global.steps == 0
+  about = description.read(str(tiny_run))
+  assert 'global_level' not in runs.abstract_state(before, about).params
+  (tmp_path / 'config.json').write_text(json.dumps(config | fields))
+  checkpoints.check_config(str(tmp_path), before)
+  with pytest.raises(UserError, match='(?s)level.codes: 0 -> 256.*train_global.steps: 0 -> 4'):
+    checkpoints.check_config(str(tmp_path), runs.to_config(
+        json.loads((tiny_run / 'config.json').read_text())))
+  state = train_state.create(
+      runs.build(before, about), train_state.make_optimizer(before), jax.random.key(0),
+      about.image_shape)
+  model = Model(runs.Trained(before, about, state.variables, 0, '0', None))
+  with pytest.raises(UserError, match='no global level'):
+    model.transform(pixels, 'global_codes')
+  assert model.transform(pixels[:1]).shape == (1, model.facts.variables)
 
 
 def test_a_model_needs_no_data(tiny_run, tmp_path, monkeypatch, pixels):

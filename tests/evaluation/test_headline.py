@@ -42,7 +42,8 @@ class HeadlineTest(absltest.TestCase):
 
   def test_global_level_tells_its_weakest_factor(self):
     text = headline.headline(_evaluation())
-    self.assertEqual(_line(text, 'global codes')[1:], ['1.03', 'of 2, in a step; 1 is that of the factor'])
+    self.assertEqual(_line(text, 'global codes')[1:],
+                     ['1.03', 'of 2, in a step; 1 is that of the factor'])
     self.assertEqual(_line(text, 'that of the factor')[1:], ['0.750', 'weakest 0.500, shape'])
     self.assertEqual(_line(text, 'all others stayed')[1:], ['0.900'])
     none = {key: value for key, value in _evaluation().items() if key != 'global_level'}

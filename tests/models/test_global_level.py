@@ -1,4 +1,4 @@
-"""The global level: what actions shift, codes from coordinates, and that its losses find factors."""
+"""The global level: what actions shift, codes from coordinates, factors from its losses."""
 
 from absl.testing import parameterized
 import chex

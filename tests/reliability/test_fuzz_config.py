@@ -85,7 +85,8 @@ def check(config, dataset):
   state.make_optimizer(config)
   jax.random.key(config.seed)
   rate = state.learning_rate(config)
-  for step in (0, config.pretrain.steps, config.pretrain.steps + config.train.steps):
+  joint = config.pretrain.steps + config.train.steps
+  for step in (0, config.pretrain.steps, joint, joint + config.train_global.steps):
     float(rate(step))
     train.mode_of(config, step)
   pipeline.open_transitions(dataset.images, config.dataset, 'train').check()

@@ -46,7 +46,7 @@ def test_compared_run_without_evaluation(toy, copy, tmp_path):
 def test_another_config(toy, copy):
   config = toy.config.copy_and_resolve_references()
   config.train.steps = 13
-  refuse(config, copy, 'train.steps', '12 -> 13')
+  refuse(config, copy, 'train.steps', '8 -> 13')
 
 
 def test_evaluation_of_another_step_is_made_anew(toy, copy, monkeypatch):
