@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from cvq.models import strided
+from cvq.models.convolution import Conv
 from cvq.models.encoder import ResidualBlock
 
 
@@ -26,7 +27,7 @@ class ConvDecoder(nn.Module):
 
   @nn.compact
   def __call__(self, latents: jax.Array) -> jax.Array:
-    x = nn.Conv(self.widths[0], (3, 3), name='mix')(latents)
+    x = Conv(self.widths[0], 3, name='mix')(latents)
     for i in range(self.residual_blocks):
       x = ResidualBlock(self.widths[0], name=f'residual_{i}')(x)
     x = nn.leaky_relu(x)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from cvq.models import strided
+from cvq.models.convolution import Conv
 
 
 class ResidualBlock(nn.Module):
@@ -18,8 +19,8 @@ class ResidualBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    h = nn.Conv(self.width, (3, 3), use_bias=False, name='spatial')(nn.leaky_relu(x))
-    return x + nn.Conv(self.width, (1, 1), use_bias=False, name='pointwise')(nn.leaky_relu(h))
+    h = Conv(self.width, 3, use_bias=False, name='spatial')(nn.leaky_relu(x))
+    return x + Conv(self.width, 1, use_bias=False, name='pointwise')(nn.leaky_relu(h))
 
 
 class ConvEncoder(nn.Module):
@@ -40,10 +41,10 @@ class ConvEncoder(nn.Module):
     x = images
     for i, width in enumerate(self.widths):
       x = nn.leaky_relu(strided.DownsampleConv(width, name=f'down_{i}')(x))
-    x = nn.leaky_relu(nn.Conv(self.widths[-1], (3, 3), name='mix')(x))
+    x = nn.leaky_relu(Conv(self.widths[-1], 3, name='mix')(x))
     for i in range(self.residual_blocks):
       x = ResidualBlock(self.widths[-1], name=f'residual_{i}')(x)
-    return nn.Conv(self.latent_dim, (1, 1), name='out')(nn.leaky_relu(x))
+    return Conv(self.latent_dim, 1, name='out')(nn.leaky_relu(x))
 
 
 def extract_patches(images: jax.Array, patch: int, margin: int) -> jax.Array:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-_LAYOUT = ('NHWC', 'HWIO', 'NHWC')
+from cvq.models.convolution import convolve
 
 
 def downsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -26,7 +25,7 @@ def downsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   x = x.reshape(b, height // 2 + 1, 2, width // 2 + 1, 2, i)
   x = x.transpose(0, 1, 3, 2, 4, 5).reshape(b, height // 2 + 1, width // 2 + 1, 4 * i)
   k = kernel.reshape(2, 2, 2, 2, i, -1).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * i, -1)
-  return lax.conv_general_dilated(x, k, (1, 1), 'VALID', dimension_numbers=_LAYOUT)
+  return convolve(x, k)
 
 
 def upsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -42,9 +41,7 @@ def upsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   out = kernel.shape[-1]
   # kernel row 2r + p meets window row r of phase p.
   k = kernel.reshape(2, 2, 2, 2, i, out).transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, i, 4 * out)
-  # Padded beforehand: XLA's gradient of a padded 2x2 kernel runs a hundred times slower on CPU.
-  x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-  y = lax.conv_general_dilated(x, k, (1, 1), 'VALID', dimension_numbers=_LAYOUT)
+  y = convolve(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), k)
   y = y.reshape(b, height + 1, width + 1, 2, 2, out)
   rows = jnp.stack([y[:, :-1, :, 0], y[:, 1:, :, 1]], axis=2)                # [B, H, 2, W+1, 2, O]
   cells = jnp.stack([rows[:, :, :, :-1, 0], rows[:, :, :, 1:, 1]], axis=4)   # [B, H, 2, W, 2, O]
