@@ -98,11 +98,11 @@ def _to_model(image: Image.Image, shape: tuple[int, int, int], notes: list[str]
 def _opaque(image: Image.Image) -> tuple[Image.Image, bool]:
   """L or RGB on black, and whether anything shone through."""
   if image.mode.startswith('I'):                       # 16 bits: Pillow would clip them
-    return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-                           ), False
+    return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)), False
   if image.has_transparency_data:
-    image = image.convert('RGBA')
-    transparent = image.getchannel('A').getextrema()[0] < 255
-    ground = Image.new('RGBA', image.size, (0, 0, 0, 255))
-    return Image.alpha_composite(ground, image).convert('RGB'), transparent
+    image = image if image.mode == 'RGBA' else image.convert('RGBA')     # a copy is 100 MB
+    alpha = image.getchannel('A')
+    ground = Image.new('RGB', image.size)
+    ground.paste(image, mask=alpha)
+    return ground, alpha.getextrema()[0] < 255
   return image.convert('L' if image.mode in ('1', 'L') else 'RGB'), False
