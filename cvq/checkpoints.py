@@ -263,8 +263,9 @@ def check_config(workdir: str, config: Any, *, but: tuple[str, ...] = ()) -> Non
   before = files.read_json(
       path, 'Move it away to go on with the config given, or choose another --workdir.')
   now = to_json(config)
-  different = [f'{name}: {old} -> {new}' for name, old, new in
-               _differences(_upgraded(before, now), now) if not name.startswith((*MAY_DIFFER, *but))]
+  before = _upgraded(before, now)
+  different = [f'{name}: {old} -> {new}' for name, old, new in _differences(before, now)
+               if not name.startswith((*MAY_DIFFER, *but))]
   if different:
     raise UserError(f'{workdir} holds another run: {"; ".join(different)}.\n'
                     'Choose another --workdir, or give the config that it was started with.')

@@ -83,7 +83,7 @@ def to_config(fields: dict) -> ConfigDict:
   try:
     given = ConfigDict(_tuples(fields))
     config = _defaults(given)
-    if 'train_global' not in given and 'global_level' not in given.model:
+    if 'train_global' not in given and 'global_level' not in given.get('model', {}):
       config.train_global.steps = config.model.global_level.codes = 0      # of before that level
     known = dict(configuration.leaves(config))
     unknown = [name for name, _ in configuration.leaves(given) if name not in known]

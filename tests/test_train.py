@@ -111,10 +111,12 @@ def test_smoke_preset_runs_and_learns(tmp_path):
     assert names <= set(evaluation[part]), part
   assert {'dataset', 'split', 'step', 'seed', 'seconds', 'version'} <= set(evaluation)
   assert evaluation['retrieval']['pairs'] == 512
-  rows = [row for row in lines(tmp_path) if 'train/loss' in row]
-  first, last = rows[0], rows[-1]
+  rows = lines(tmp_path)
+  first, *_, last = [row for row in rows if 'train/reconstruction' in row]
   assert last['train/reconstruction'] < .3 * first['train/reconstruction']
   assert last['train/retrieval'] < .8 * np.log(10)
+  first, *_, last = [row for row in rows if 'train/global_own' in row]
+  assert last['train/global_own'] < .8 * first['train/global_own']
   # Well above chance (.1): three standard errors of 512 pairs are .04.
   assert evaluation['retrieval']['directed'] > .2
   assert evaluation['reconstruction']['mse'] < evaluation['intervention']['copy_mse']

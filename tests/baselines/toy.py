@@ -30,7 +30,7 @@ def build(name: str):
   """(config, model, optimizer, state) of a baseline on images of `tests.small.SHAPE`."""
   config = get_config(name)
   config.model.widths = (8,)
-  config.train.update(learning_rate=1e-2, decay='constant')
+  config.train.update(steps=120, learning_rate=1e-2, decay='constant')
   if name != 'inverse':
     config.model.update(latents=6, hidden=32, width=32)
   model = methods.METHODS[name].build(config, small.SHAPE, small.NUM_ACTIONS)
