@@ -40,6 +40,10 @@ class Images(abc.ABC):
   def read(self, index: np.ndarray) -> np.ndarray:
     """Images of indices. index: [n] int64. Returns [n, H, W, C] uint8, 0 to 255."""
 
+  def read_into(self, index: np.ndarray, out: np.ndarray) -> None:
+    """Writes images of indices into an array. index: [n] int64. out: [n, H, W, C] uint8."""
+    out[:] = self.read(index)
+
 
 class ArrayImages(Images):
   """Images held in memory. array: [num_images, H, W, C] uint8."""
@@ -71,12 +75,15 @@ class SpriteImages(Images):
       raise ValueError(f'Sprites of shape {sprites.shape} do not fill the space {space.sizes}')
     height, width = side + rows - 1, side + columns - 1
     self.space, self.image_shape = space, (height, width, 1)
-    # With a margin of P - 1 on all sides, every image is a window of the padded sprite.
-    padded = np.pad(sprites, ((0, 0), (rows - 1,) * 2, (columns - 1,) * 2))
-    self._windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    # Each sprite in the bottom right corner of a frame, frame after frame: as the margins are empty,
+    # the pixels from one that is so many rows and columns later on are the image moved up and left.
+    frames = np.pad(sprites, ((0, 1), (rows - 1, 0), (columns - 1, 0)))
+    self._windows = np.lib.stride_tricks.sliding_window_view(frames.reshape(-1), height * width)
 
   def read(self, index: np.ndarray) -> np.ndarray:
     columns, rows = self.space.sizes[-2:]
+    height, width, _ = self.image_shape
     sprite, place = np.divmod(np.asarray(index), columns * rows)
     column, row = np.divmod(place, rows)
-    return self._windows[sprite, rows - 1 - row, columns - 1 - column][..., None]
+    start = (sprite * height + rows - 1 - row) * width + columns - 1 - column
+    return self._windows[start].reshape(-1, *self.image_shape)

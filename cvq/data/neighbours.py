@@ -20,7 +20,12 @@ class Grid:
   """
 
   def __init__(self, images: Images, inside: Inside):
-    self._space, self.inside = images.space, inside
+    self._space = images.space
+    self.member = inside(np.arange(images.num_images))
+
+  def inside(self, index: np.ndarray) -> np.ndarray:
+    """Which images both ends may belong to: bool in the shape of `index`."""
+    return self.member[index]
 
   def step(self, index: np.ndarray, action: np.ndarray, *salt: int | np.ndarray
            ) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +41,7 @@ class Grid:
 
   def counts(self) -> np.ndarray:
     """Number of valid transitions of each action: int64 [A]."""
-    member = self.inside(np.arange(self._space.num_images)).reshape(self._space.sizes)
+    member = self.member.reshape(self._space.sizes)
     counts = []
     for axis, factor in enumerate(self._space.factors):
       values = np.moveaxis(member, axis, 0)
@@ -59,8 +64,8 @@ class Population:
 
   def __init__(self, images: Images, inside: Inside):
     self._space, self._combination = images.space, images.combination
-    self._member = inside(np.arange(images.num_images))
-    members = np.flatnonzero(self._member)
+    self.member = inside(np.arange(images.num_images))
+    members = np.flatnonzero(self.member)
     combination = images.combination[members]
     self._order = members[np.argsort(combination, kind='stable')]
     self._keys, self._start, self._count = np.unique(
@@ -68,7 +73,7 @@ class Population:
 
   def inside(self, index: np.ndarray) -> np.ndarray:
     """Which images both ends may belong to: bool in the shape of `index`."""
-    return self._member[index]
+    return self.member[index]
 
   def step(self, index: np.ndarray, action: np.ndarray, *salt: int | np.ndarray
            ) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +89,7 @@ class Population:
 
   def counts(self) -> np.ndarray:
     """Number of images that each action has a valid transition from: int64 [A]."""
-    members = np.flatnonzero(self._member)
+    members = np.flatnonzero(self.member)
     return np.asarray([np.count_nonzero(self.step(members, action)[1])
                        for action in range(self._space.num_actions)])
 
