@@ -52,7 +52,7 @@ class ComposedImages(Images):
     for _ in range(len(self._above) + 1):
       colours, hue = np.divmod(colours, self._hues)
       pictures.insert(0, geometry * self._hues + hue)
-    images = out.reshape(len(out), -1)
+    images = out.reshape(len(out), math.prod(self.image_shape))
     for start in range(0, len(images), _CHUNK):
       some = slice(start, start + _CHUNK)
       # Numbers are in range; with another mode, NumPy would copy once more to make sure.

@@ -41,7 +41,7 @@ class Images(abc.ABC):
     """Images of indices. index: [n] int64. Returns [n, H, W, C] uint8, 0 to 255."""
 
   def read_into(self, index: np.ndarray, out: np.ndarray) -> None:
-    """Writes images of indices into an array. index: [n] int64. out: [n, H, W, C] uint8."""
+    """Writes images of indices. index: [n] int64. out: [n, H, W, C] uint8, contiguous."""
     out[:] = self.read(index)
 
 

@@ -119,7 +119,7 @@ class AllTransitions(Transitions):
     super().__init__(*args)
     self._near = near
     probes = below(hash64(0, np.arange(_PROBES)), self._images.num_images)
-    self._share = max(near.inside(probes).mean(), 1e-3)
+    self._share = max(near.member[probes].mean(), 1e-3)
     self._lists: dict[int | None, tuple[np.ndarray, np.ndarray, Picker]] = {}
 
   @functools.cached_property

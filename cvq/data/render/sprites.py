@@ -59,7 +59,7 @@ class Composer:
       out = np.empty((pose.size, CELL, CELL, 3), np.uint8)
     pair = values[::2] * self._sizes[1::2, None] + values[1::2]
     number = pair * POSES + pose                       # [3, n]
-    images = out.reshape(pose.size, -1)
+    images = out.reshape(pose.size, CELL * CELL * 3)
     for start in range(0, pose.size, _BLOCK):
       block = slice(start, start + _BLOCK)
       # Numbers are in range; with another mode, NumPy would copy once more to make sure.
