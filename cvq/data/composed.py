@@ -9,7 +9,7 @@ import numpy as np
 from cvq.data.factors import FactorSpace
 from cvq.data.images import Images
 
-_CHUNK = 16                                            # images composed at once: they fit a cache
+_CHUNK = 64                                            # images composed at once: they fit a cache
 
 
 class ComposedImages(Images):

@@ -75,8 +75,8 @@ class SpriteImages(Images):
       raise ValueError(f'Sprites of shape {sprites.shape} do not fill the space {space.sizes}')
     height, width = side + rows - 1, side + columns - 1
     self.space, self.image_shape = space, (height, width, 1)
-    # Each sprite in the bottom right corner of a frame, frame after frame: as the margins are empty,
-    # the pixels from one that is so many rows and columns later on are the image moved up and left.
+    # Frames one after the other, each with a sprite in its bottom right corner. Margins are empty:
+    # as many pixels as a frame has, from any place in one, are the sprite moved up and left.
     frames = np.pad(sprites, ((0, 1), (rows - 1, 0), (columns - 1, 0)))
     self._windows = np.lib.stride_tricks.sliding_window_view(frames.reshape(-1), height * width)
 

@@ -20,7 +20,7 @@ from cvq.errors import UserError
 Batch = dict[str, np.ndarray]
 _STEPS = 2**31 - 1                                     # length of the stream: no run reaches it
 _DRAWN = 4096                                          # x drawn at once
-_READ = 64                                             # x read at once
+_READ = 256                                            # x read at once
 
 
 class TrainingBatches:

@@ -163,7 +163,7 @@ class AllTransitions(Transitions):
       tried = action[pending, None] if self._levelled else below(
           hash64(STREAM_ACTION, seed, *words), self._num_actions)
       candidate = self._candidates(seed, words, tried)
-      valid = self._near.step(candidate, tried, 0)[1]                        # [pending, end - start]
+      valid = self._near.step(candidate, tried, 0)[1]               # [pending, end - start]
       found, first = valid.any(-1), valid.argmax(-1)
       done = pending[found]
       source[done] = candidate[found, first[found]]

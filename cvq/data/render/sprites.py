@@ -21,7 +21,7 @@ POSES = len(ACTIONS) * len(ROTATIONS) * FRAMES
 LAYERS = ('body', 'shoes', 'bottomwear', 'topwear', 'eyes', 'hair')     # from the bottom up
 OPAQUE = 128                                           # alpha over this covers what is below
 
-_BLOCK = 32                    # images composed at once: what they need stays in the CPU's cache
+_BLOCK = 64                    # images composed at once: what they need stays in the CPU's cache
 
 
 def cut(sheet: np.ndarray) -> np.ndarray:
