@@ -80,7 +80,7 @@ def our_batches(dataset: datasets.Dataset, config: Any, size: int) -> Iterator[A
 def rate(batches: Iterator[Any], size: int, seconds: float) -> float:
   """Transitions per second of an iterator over batches of so many of them.
 
-  What it has made ahead, while others were timed, is taken before: it does not count.
+  What it made ahead, while others were timed, is taken first: it does not count.
   """
   for _ in range(_AHEAD):
     jax.block_until_ready(next(batches))

@@ -75,15 +75,15 @@ class SpriteImages(Images):
       raise ValueError(f'Sprites of shape {sprites.shape} do not fill the space {space.sizes}')
     height, width = side + rows - 1, side + columns - 1
     self.space, self.image_shape = space, (height, width, 1)
-    # Frames one after the other, each with a sprite in its bottom right corner. Margins are empty:
-    # as many pixels as a frame has, from any place in one, are the sprite moved up and left.
+    # Frames one after the other, each with a sprite in its bottom right corner. As margins are
+    # empty, a frame's number of pixels, from any place in one, are the sprite moved up and left.
     frames = np.pad(sprites, ((0, 1), (rows - 1, 0), (columns - 1, 0)))
-    self._windows = np.lib.stride_tricks.sliding_window_view(frames.reshape(-1), height * width)
+    starts = np.lib.stride_tricks.sliding_window_view(frames.reshape(-1), height * width)
+    starts = starts[:-1].reshape(len(sprites), height, width, height * width)
+    self._windows = starts[:, rows - 1::-1, columns - 1::-1]  # [sprite, row, column, pixel]
 
   def read(self, index: np.ndarray) -> np.ndarray:
     columns, rows = self.space.sizes[-2:]
-    height, width, _ = self.image_shape
     sprite, place = np.divmod(np.asarray(index), columns * rows)
     column, row = np.divmod(place, rows)
-    start = (sprite * height + rows - 1 - row) * width + columns - 1 - column
-    return self._windows[start].reshape(-1, *self.image_shape)
+    return self._windows[sprite, row, column].reshape(-1, *self.image_shape)
