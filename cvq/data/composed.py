@@ -9,7 +9,7 @@ import numpy as np
 from cvq.data.factors import FactorSpace
 from cvq.data.images import Images
 
-_CHUNK = 16                                            # images composed at once: they fit a cache
+_CHUNK = 64                                            # images composed at once: they fit a cache
 
 
 class ComposedImages(Images):
@@ -41,20 +41,24 @@ class ComposedImages(Images):
         for layer in range(layers)]
 
   def read(self, index: np.ndarray) -> np.ndarray:
+    images = np.empty((len(index), *self.image_shape), np.uint8)
+    self.read_into(index, images)
+    return images
+
+  def read_into(self, index: np.ndarray, out: np.ndarray) -> None:
     colours, geometry = np.divmod(np.asarray(index), self._geometries)
     # Of each layer, which of its coloured pictures; the first colour is the slowest factor.
     pictures = []
     for _ in range(len(self._above) + 1):
       colours, hue = np.divmod(colours, self._hues)
       pictures.insert(0, geometry * self._hues + hue)
-    images = np.empty((len(geometry), math.prod(self.image_shape)), np.uint8)
+    images = out.reshape(len(out), math.prod(self.image_shape))
     for start in range(0, len(images), _CHUNK):
       some = slice(start, start + _CHUNK)
       # Numbers are in range; with another mode, NumPy would copy once more to make sure.
       self._base.take(pictures[-1][some], axis=0, out=images[some], mode='clip')
       for (pixels, table), picture in zip(self._above, pictures):
         images[some, pixels] += table.take(picture[some], axis=0)
-    return images.reshape(-1, *self.image_shape)
 
 
 def _coloured(share: np.ndarray, palette: np.ndarray, constant: np.ndarray | None

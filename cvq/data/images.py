@@ -40,6 +40,10 @@ class Images(abc.ABC):
   def read(self, index: np.ndarray) -> np.ndarray:
     """Images of indices. index: [n] int64. Returns [n, H, W, C] uint8, 0 to 255."""
 
+  def read_into(self, index: np.ndarray, out: np.ndarray) -> None:
+    """Writes images of indices. index: [n] int64. out: [n, H, W, C] uint8, contiguous."""
+    out[:] = self.read(index)
+
 
 class ArrayImages(Images):
   """Images held in memory. array: [num_images, H, W, C] uint8."""
@@ -71,12 +75,15 @@ class SpriteImages(Images):
       raise ValueError(f'Sprites of shape {sprites.shape} do not fill the space {space.sizes}')
     height, width = side + rows - 1, side + columns - 1
     self.space, self.image_shape = space, (height, width, 1)
-    # With a margin of P - 1 on all sides, every image is a window of the padded sprite.
-    padded = np.pad(sprites, ((0, 0), (rows - 1,) * 2, (columns - 1,) * 2))
-    self._windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    # Frames one after the other, each with a sprite in its bottom right corner. As margins are
+    # empty, a frame's number of pixels, from any place in one, are the sprite moved up and left.
+    frames = np.pad(sprites, ((0, 1), (rows - 1, 0), (columns - 1, 0)))
+    starts = np.lib.stride_tricks.sliding_window_view(frames.reshape(-1), height * width)
+    starts = starts[:-1].reshape(len(sprites), height, width, height * width)
+    self._windows = starts[:, rows - 1::-1, columns - 1::-1]  # [sprite, row, column, pixel]
 
   def read(self, index: np.ndarray) -> np.ndarray:
     columns, rows = self.space.sizes[-2:]
     sprite, place = np.divmod(np.asarray(index), columns * rows)
     column, row = np.divmod(place, rows)
-    return self._windows[sprite, rows - 1 - row, columns - 1 - column][..., None]
+    return self._windows[sprite, row, column].reshape(-1, *self.image_shape)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import abc
 import functools
+import itertools
+
 import numpy as np
 
 from cvq.data.hashing import below, hash64, unit
@@ -117,13 +119,13 @@ class AllTransitions(Transitions):
     super().__init__(*args)
     self._near = near
     probes = below(hash64(0, np.arange(_PROBES)), self._images.num_images)
-    self._share = max(near.inside(probes).mean(), 1e-3)
+    self._share = max(near.member[probes].mean(), 1e-3)
     self._lists: dict[int | None, tuple[np.ndarray, np.ndarray, Picker]] = {}
 
   @functools.cached_property
   def members(self) -> np.ndarray:
     """Images of the split: [m] int64."""
-    return np.flatnonzero(self._near.inside(np.arange(self._images.num_images)))
+    return np.flatnonzero(self._near.member)
 
   @functools.cached_property
   def counts(self) -> np.ndarray:
@@ -153,14 +155,15 @@ class AllTransitions(Transitions):
     action = below(hash64(STREAM_ACTION, seed, numbers), self._num_actions)
     pending = np.arange(numbers.size)
     block = int(np.clip(3 / self._share**2, 8, 256))           # most x are found in the first
-    for start in range(0, _CANDIDATES, block):
+    edges = [0, block // 4, *range(block, _CANDIDATES + block, block)]       # and early in it
+    for start, end in itertools.pairwise(edges):
       if not pending.size:
         return source, action
-      words = numbers[pending, None], np.arange(start, start + block)
+      words = numbers[pending, None], np.arange(start, end)
       tried = action[pending, None] if self._levelled else below(
           hash64(STREAM_ACTION, seed, *words), self._num_actions)
       candidate = self._candidates(seed, words, tried)
-      valid = self._near.step(candidate, tried, 0)[1]                        # [pending, block]
+      valid = self._near.step(candidate, tried, 0)[1]               # [pending, end - start]
       found, first = valid.any(-1), valid.argmax(-1)
       done = pending[found]
       source[done] = candidate[found, first[found]]

@@ -40,6 +40,14 @@ def test_any_indices_in_any_order_from_several_threads():
       chex.assert_trees_all_equal(found, every[request])
 
 
+def test_images_written_into_an_array():
+  images = ComposedImages(SPACE, PALETTE, SHARES, CONSTANT)
+  out = np.full((2, SPACE.num_images, *images.image_shape), 7, np.uint8)
+  images.read_into(INDEX, out[1])
+  chex.assert_trees_all_equal(out[1], images.read(INDEX))
+  assert (out[0] == 7).all()
+
+
 @pytest.mark.parametrize('palette, shares, constant', [
     (PALETTE[:2], SHARES, CONSTANT), (PALETTE, SHARES[:-1], CONSTANT[:-1]),
     (PALETTE, SHARES, CONSTANT[:-1]), (PALETTE, SHARES + np.uint8(80), CONSTANT)])

@@ -29,6 +29,14 @@ def test_sprites_are_pasted_at_column_and_row(sprites):
   chex.assert_trees_all_equal(images.read(index[::-7]), expected[::-7])
 
 
+def test_images_written_into_an_array(sprites):
+  images, index = SpriteImages(SPACE, sprites), np.arange(SPACE.num_images)[::-3]
+  out = np.full((2, len(index), 8, 10, 1), 7, np.uint8)
+  images.read_into(index, out[1])
+  chex.assert_trees_all_equal(out[1], images.read(index))
+  assert (out[0] == 7).all()
+
+
 def test_images_belong_to_the_reader(sprites):
   images = SpriteImages(SPACE, sprites)
   first = images.read(np.asarray([3]))

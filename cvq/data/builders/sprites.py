@@ -99,9 +99,15 @@ class ComposedImages(Images):
     self._columns = [SPACE.names.index(layer) for layer in render.LAYERS]
 
   def read(self, index: np.ndarray) -> np.ndarray:
+    return self._composer.compose(*self._parts(index))
+
+  def read_into(self, index: np.ndarray, out: np.ndarray) -> None:
+    self._composer.compose(*self._parts(index), out)
+
+  def _parts(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values = self.space.to_factors(index)
     pose = np.asarray(index) % render.POSES            # the last three factors
-    return self._composer.compose(values.T[self._columns], pose)
+    return values.T[self._columns], pose
 
 
 def open_composed(data_dir: pathlib.Path, options: Any) -> Images:

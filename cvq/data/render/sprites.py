@@ -21,7 +21,7 @@ POSES = len(ACTIONS) * len(ROTATIONS) * FRAMES
 LAYERS = ('body', 'shoes', 'bottomwear', 'topwear', 'eyes', 'hair')     # from the bottom up
 OPAQUE = 128                                           # alpha over this covers what is below
 
-_BLOCK = 32                    # images composed at once: what they need stays in the CPU's cache
+_BLOCK = 64                    # images composed at once: what they need stays in the CPU's cache
 
 
 def cut(sheet: np.ndarray) -> np.ndarray:
@@ -48,18 +48,25 @@ class Composer:
     self._base = np.ascontiguousarray(_pairs(*base)[:, 1])
     self._stencils = [_Stencil(*other) for other in others]
 
-  def compose(self, values: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Images, uint8 [n, 64, 64, 3]. values: [6, n] int, of each of LAYERS. pose: [n] int."""
+  def compose(self, values: np.ndarray, pose: np.ndarray, out: np.ndarray | None = None
+              ) -> np.ndarray:
+    """Images, uint8 [n, 64, 64, 3]; in `out`, if there is one.
+
+    Args:
+      values: [6, n] int, of each of LAYERS. pose: [n] int. out: uint8 [n, 64, 64, 3].
+    """
+    if out is None:
+      out = np.empty((pose.size, CELL, CELL, 3), np.uint8)
     pair = values[::2] * self._sizes[1::2, None] + values[1::2]
     number = pair * POSES + pose                       # [3, n]
-    images = np.empty((pose.size, CELL * CELL * 3), np.uint8)
+    images = out.reshape(pose.size, CELL * CELL * 3)
     for start in range(0, pose.size, _BLOCK):
       block = slice(start, start + _BLOCK)
       # Numbers are in range; with another mode, NumPy would copy once more to make sure.
       self._base.take(number[0, block], axis=0, out=images[block], mode='clip')
       for stencil, chosen in zip(self._stencils, number[1:, block]):
         stencil.apply(images[block], chosen)
-    return images.reshape(-1, CELL, CELL, 3)
+    return out
 
 
 class _Stencil:
