@@ -38,8 +38,8 @@ def _by_products(x: jax.Array, kernel: jax.Array) -> jax.Array:
   if rows * cols * i < height * width * o:              # whichever side is the smaller, repeated
     windows = jnp.concatenate([x[:, r, c] for r, c in places], axis=-1)
     return windows @ kernel.reshape(-1, o)
-  products = x @ kernel.transpose(2, 0, 1, 3).reshape(i, -1)
-  return sum(products[:, r, c, n * o:(n + 1) * o] for n, (r, c) in enumerate(places))
+  products = jnp.split(x @ kernel.transpose(2, 0, 1, 3).reshape(i, -1), h * w, axis=-1)
+  return sum(product[:, r, c] for product, (r, c) in zip(products, places))
 
 
 class Conv(nn.Module):
