@@ -27,12 +27,12 @@ def _by_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
 @jax.checkpoint                       # or every window is kept for the gradient
 def _by_products(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """In tiles where that saves multiplications; few channels or a small grid go directly."""
-  (b, height, width, _), (h, w, i, o) = x.shape, kernel.shape
+  (_, height, width, _), (h, w, i, o) = x.shape, kernel.shape
   rows, cols = height - h + 1, width - w + 1
   cost = lambda tile: winograd.multiplications(x.shape, kernel.shape, tile)
   tile = min(winograd.tiles(h, w), key=cost, default=None)
   # Tiles lose a digit, which half precision does not have to spare.
-  if tile and x.dtype.itemsize >= 4 and cost(tile) < b * rows * cols * kernel.size:
+  if tile and x.dtype.itemsize >= 4 and cost(tile) < rows * cols * kernel.size:
     return winograd.convolve(x, kernel, tile)
   places = [(slice(r, r + rows), slice(c, c + cols)) for r in range(h) for c in range(w)]
   if rows * cols * i < height * width * o:              # whichever side is the smaller, repeated

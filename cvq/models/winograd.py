@@ -71,8 +71,11 @@ def tiles(h: int, w: int) -> list[tuple[int, int]]:
 
 
 def multiplications(x: tuple[int, ...], kernel: tuple[int, ...], tile: tuple[int, int]) -> int:
-  """Of `convolve`, by the shapes of its arguments, the three linear maps included."""
-  (b, height, width, _), (h, w, i, o), (m, p) = x, kernel, tile
-  count = b * math.ceil((height - h + 1) / m) * math.ceil((width - w + 1) / p)
+  """Of `convolve` for each image of a batch, by the shapes of its arguments.
+
+  The maps of input and output are counted; that of the kernel is not, as a batch needs it once.
+  """
+  (_, height, width, _), (h, w, i, o), (m, p) = x, kernel, tile
+  count = math.ceil((height - h + 1) / m) * math.ceil((width - w + 1) / p)
   points = (m + h - 1) * (p + w - 1)
-  return points * (count * (i * o + points * i + m * p * o) + h * w * i * o)
+  return count * points * (i * o + points * i + m * p * o)

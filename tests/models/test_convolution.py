@@ -7,7 +7,7 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import export, lax
 
 from cvq.models import convolution
 
@@ -42,6 +42,15 @@ class ConvolutionTest(chex.TestCase, parameterized.TestCase):
     count = lambda function: jax.jit(function).lower(x, kernel).cost_analysis()['flops']
     saved = 2 * 9 * batch * grid ** 2 * width ** 2 / count(convolution.convolve)
     assert .7 * factor < saved <= factor
+
+  @parameterized.parameters((64, 64, 10), (3, 64, 10), (64, 3, 10), (64, 64, 3))
+  def test_exports_with_the_batch_left_open(self, i, o, side):
+    b, = export.symbolic_shape('b')
+    kernel = jnp.ones((3, 3, i, o)) / 9 / i
+    exported = export.export(jax.jit(convolution.convolve), platforms=('cpu', 'cuda', 'tpu'))(
+        jax.ShapeDtypeStruct((b, side, side, i), jnp.float32), kernel)
+    got = exported.call(jnp.ones((3, side, side, i)), kernel)
+    chex.assert_trees_all_close(got, jnp.ones((3, side - 2, side - 2, o)), rtol=1e-5)
 
   @parameterized.parameters(8, 1)
   def test_half_precision_loses_no_digit(self, grid):
