@@ -8,7 +8,7 @@ reconstruction: half of the images are x, half y). The peer (`benchmarks/peers/m
 eagerly, channels last, which is faster here than PyTorch's default layout. Before anything is
 timed both get the same weights: parameters must be as many, reconstructions and terms of the loss
 equal to 1e-4. Operations are XLA's count of our step with its convolutions done directly; on a CPU
-ours take a third of them (`cvq/models/winograd.py`), so that its share of the matrix rate can be
+it takes two fifths of them (`cvq/models/winograd.py`), so that our share of the matrix rate can be
 above 100 %. That rate is of a product of 2048 x 2048 float32 matrices in JAX, timed in turn with
 the steps. A minute on two quiet cores.
 """
