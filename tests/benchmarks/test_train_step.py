@@ -9,6 +9,8 @@ from tests import small
 
 pytest.importorskip('torch')
 
+from torch.utils import flop_counter  # noqa: E402  pylint: disable=wrong-import-position
+
 from benchmarks import train_step as benchmark  # noqa: E402  pylint: disable=wrong-import-position
 
 
@@ -41,6 +43,13 @@ def test_same_gradient(both):
   for (name, p), q in zip(peer.named_parameters(), expected.parameters(), strict=True):
     np.testing.assert_allclose(p.grad.numpy(), q.detach().numpy(), rtol=1e-3, atol=1e-6,
                                err_msg=name)
+
+
+def test_operations_are_those_of_direct_convolutions(both):
+  """PyTorch counts those of its products and convolutions only."""
+  with flop_counter.FlopCounterMode(display=False) as counter:
+    both.run_peer()
+  assert counter.get_total_flops() < both.flops() < 1.5 * counter.get_total_flops()
 
 
 @pytest.mark.slow

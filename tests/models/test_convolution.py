@@ -1,4 +1,4 @@
-"""Convolutions as sums of products equal XLA's own, in values and in gradients."""
+"""Convolutions by products equal XLA's own, in values and in gradients."""
 
 import functools
 
@@ -7,7 +7,7 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import export, lax
 
 from cvq.models import convolution
 
@@ -17,19 +17,49 @@ plain = functools.partial(lax.conv_general_dilated, window_strides=(1, 1), paddi
 
 class ConvolutionTest(chex.TestCase, parameterized.TestCase):
 
+  # In tiles where both sides have many channels; of few, the windows or the products are added.
   @chex.variants(with_jit=True, without_jit=True)
-  @parameterized.parameters((1, 1), (2, 2), (3, 3), (3, 2))
-  def test_equals_the_convolution_of_xla(self, height, width):
+  @parameterized.product(
+      kernel=((1, 1), (2, 2), (3, 3), (3, 2), (5, 5)), channels=((3, 9), (9, 3), (64, 48)))
+  def test_equals_the_convolution_of_xla(self, kernel, channels):
+    (height, width), (i, o) = kernel, channels
     k1, k2, k3 = jax.random.split(jax.random.key(0), 3)
-    x = jax.random.normal(k1, (2, 7, 6, 3))
-    kernel = jax.random.normal(k2, (height, width, 3, 5))
-    weights = jax.random.normal(k3, (2, 8 - height, 7 - width, 5))
+    x = jax.random.normal(k1, (2, 7, 6, i))
+    kernel = jax.random.normal(k2, (height, width, i, o)) / (height * width * i) ** .5
+    weights = jax.random.normal(k3, (2, 8 - height, 7 - width, o))
     def of(function):
       loss = lambda x, kernel: jnp.sum(weights * function(x, kernel))
       return function(x, kernel), jax.grad(loss, (0, 1))(x, kernel)
     got = self.variant(functools.partial(of, convolution.convolve))()
     chex.assert_shape(got[0], weights.shape)
-    chex.assert_trees_all_close(got, of(plain), rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(got, of(plain), rtol=1e-4, atol=2e-5)
+
+  @parameterized.parameters((64, 8, 256, 4.), (64, 4, 256, 4.), (64, 2, 256, 2.25), (64, 1, 256, 1))
+  def test_saves_multiplications_where_there_are_many(self, batch, grid, width, factor):
+    """As many as 4x4 or 2x2 tiles save, less what their transformations take."""
+    x = jax.ShapeDtypeStruct((batch, grid + 2, grid + 2, width), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((3, 3, width, width), jnp.float32)
+    count = lambda function: jax.jit(function).lower(x, kernel).cost_analysis()['flops']
+    saved = 2 * 9 * batch * grid ** 2 * width ** 2 / count(convolution.convolve)
+    assert .7 * factor < saved <= factor
+
+  @parameterized.parameters((64, 64, 10), (3, 64, 10), (64, 3, 10), (64, 64, 3))
+  def test_exports_with_the_batch_left_open(self, i, o, side):
+    b, = export.symbolic_shape('b')
+    kernel = jnp.ones((3, 3, i, o)) / 9 / i
+    exported = export.export(jax.jit(convolution.convolve), platforms=('cpu', 'cuda', 'tpu'))(
+        jax.ShapeDtypeStruct((b, side, side, i), jnp.float32), kernel)
+    got = exported.call(jnp.ones((3, side, side, i)), kernel)
+    chex.assert_trees_all_close(got, jnp.ones((3, side - 2, side - 2, o)), rtol=1e-5)
+
+  @parameterized.parameters(8, 1)
+  def test_half_precision_loses_no_digit(self, grid):
+    x = jax.random.normal(jax.random.key(0), (4, grid + 2, grid + 2, 64), jnp.bfloat16)
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 64, 64), jnp.bfloat16) / 24
+    exact = plain(x.astype(jnp.float32), kernel.astype(jnp.float32))
+    got = convolution.convolve(x, kernel)
+    assert got.dtype == jnp.bfloat16
+    assert jnp.linalg.norm(got - exact) < 5e-3 * jnp.linalg.norm(exact)
 
   @parameterized.parameters(1, 3)
   def test_module_equals_that_of_flax(self, size):
