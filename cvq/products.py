@@ -64,13 +64,17 @@ def _is_rounded(operation: core.JaxprEqn) -> bool:
 
 
 def _of_rounded_inputs(operation: core.JaxprEqn) -> list[core.JaxprEqn]:
-  """The product behind a conversion of each of its inputs."""
-  conversions = [
-      core.new_jaxpr_eqn(
-          [x], [core.Var(x.aval.update(dtype=jnp.bfloat16, weak_type=False))],
-          lax.convert_element_type_p,
-          {'new_dtype': jnp.dtype(jnp.bfloat16), 'weak_type': False, 'sharding': None},
-          core.no_effects, operation.source_info) for x in operation.invars]
+  """The product behind a rounding of each of its inputs."""
+  # XLA's CPU backend lacks some products of bfloat16: there float32 holds the rounded numbers.
+  dtype = jnp.dtype(jnp.float32 if jax.default_backend() == 'cpu' else jnp.bfloat16)
+  if dtype == jnp.float32:
+    primitive, how = lax.reduce_precision_p, {'exponent_bits': 8, 'mantissa_bits': 7}
+  else:
+    primitive = lax.convert_element_type_p
+    how = {'new_dtype': dtype, 'weak_type': False, 'sharding': None}
+  roundings = [
+      core.new_jaxpr_eqn([x], [core.Var(x.aval.update(dtype=dtype, weak_type=False))], primitive,
+                         how, core.no_effects, operation.source_info) for x in operation.invars]
   params = operation.params | {'preferred_element_type': jnp.dtype(jnp.float32)}
-  inputs = [conversion.outvars[0] for conversion in conversions]
-  return [*conversions, operation.replace(invars=inputs, params=params)]
+  inputs = [rounding.outvars[0] for rounding in roundings]
+  return [*roundings, operation.replace(invars=inputs, params=params)]

@@ -10,8 +10,8 @@ from jax.extend import core
 import numpy as np
 import pytest
 
-from cvq import objectives, products, steps
-from cvq.models import quantizer as vq
+from cvq import objectives, products, state as train_state, steps
+from cvq.models import ct_vae, quantizer as vq
 from tests import small
 
 HIGHEST = lax.Precision.HIGHEST
@@ -39,6 +39,12 @@ def types(product) -> tuple[str, ...]:
   return tuple(str(x.aval.dtype) for x in (*product.invars, *product.outvars))
 
 
+@pytest.fixture(name='accelerator')
+def fixture_accelerator(monkeypatch):
+  """What is traced is what an accelerator would get; it can't be run here."""
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+
+
 def test_a_product_and_its_gradient_are_those_of_rounded_inputs():
   x, w, g = normal(0, 9, 70), normal(1, 70, 30), normal(2, 9, 30)
   run = jax.jit(products.rounded(jax.value_and_grad(
@@ -61,7 +67,8 @@ def test_a_convolution_of_rounded_inputs():
                              rtol=1e-5, atol=1e-5)
 
 
-def test_branches_loops_and_recomputed_parts_are_reached():
+def looped():
+  """A function of [3, 4] with products in a loop, a branch, and a part that is recomputed."""
   w = normal(0, 4, 4)
 
   @jax.checkpoint
@@ -71,15 +78,32 @@ def test_branches_loops_and_recomputed_parts_are_reached():
   def function(x):
     return lax.scan(lambda x, _: (jax.jit(inside)(x), None), x, None, length=2)[0].sum()
 
+  return function, w
+
+
+def test_loops_branches_and_recomputed_parts_are_reached():
+  function, w = looped()
+  x = normal(1, 3, 4)
+  once = lambda y: rounded(rounded(y) @ rounded(w)) @ rounded(w)
+  np.testing.assert_allclose(jax.jit(products.rounded(function))(x), once(once(x)).sum(), rtol=1e-4)
+
+
+@pytest.mark.usefixtures('accelerator')
+def test_accelerators_get_all_of_them_in_bfloat16():
+  function, _ = looped()
   x = normal(1, 3, 4)
   gradient = jax.make_jaxpr(products.rounded(jax.grad(function)))(x)
   of = found(gradient.jaxpr)
   assert len(of) == len(found(jax.make_jaxpr(jax.grad(function))(x).jaxpr)) > 6
   assert {types(product) for product in of} == {('bfloat16', 'bfloat16', 'float32')}
-  once = lambda y: rounded(rounded(y) @ rounded(w)) @ rounded(w)
-  np.testing.assert_allclose(jax.jit(products.rounded(function))(x), once(once(x)).sum(), rtol=1e-4)
+  for platform in 'cuda', 'tpu':
+    text = jax.jit(products.rounded(jax.grad(function))).trace(x).lower(
+        lowering_platforms=(platform,)).as_text()
+    lines = [line for line in text.splitlines() if 'stablehlo.dot_general' in line]
+    assert lines and all(line.count('xbf16>') == 2 and line.count('xf32>') == 1 for line in lines)
 
 
+@pytest.mark.usefixtures('accelerator')
 @pytest.mark.parametrize('default', [None, 'highest', 'bfloat16'])
 def test_only_what_asks_for_it_keeps_its_inputs(default):
   def function(x, w, n):
@@ -92,12 +116,16 @@ def test_only_what_asks_for_it_keeps_its_inputs(default):
 
 def traced(c, mode):
   """The products of one step. Traced only: nothing is compiled."""
-  model, optimizer, _ = small.build(c)
-  return found(jax.make_jaxpr(functools.partial(
-      steps.train_step, model=model, optimizer=optimizer, config=c, mode=mode))(
-          small.build(c)[2], small.batch(targets=c.train.targets)).jaxpr)
+  model = ct_vae.build(c.model, small.SHAPE, small.NUM_ACTIONS)
+  optimizer = train_state.make_optimizer(c)
+  state = jax.eval_shape(
+      lambda: train_state.create(model, optimizer, jax.random.key(0), small.SHAPE))
+  step = functools.partial(
+      steps.train_step, model=model, optimizer=optimizer, config=c, mode=mode)
+  return found(jax.make_jaxpr(step)(state, small.batch(targets=c.train.targets)).jaxpr)
 
 
+@pytest.mark.usefixtures('accelerator')
 @pytest.mark.parametrize('kind, mode', [
     ('tied', 'mixed'), ('tied', 'global'), ('paper', 'causal'), ('paper', 'base')])
 def test_a_step_rounds_all_products_but_scores_of_codes(kind, mode):
@@ -123,6 +151,7 @@ def test_latents_get_the_codes_that_they_get_in_float32():
   assert (coarse != expected).any()                          # rounding would choose others
 
 
+@pytest.mark.slow
 def test_a_run_with_it_learns_and_its_state_stays_float32():
   c = small.config(train__products='bfloat16', train__steps=60)
   model, optimizer, state = small.build(c)
@@ -132,7 +161,7 @@ def test_a_run_with_it_learns_and_its_state_stays_float32():
   for _ in range(60):
     state, scalars = step(state, small.batch())
     losses.append(scalars['loss'])
-  assert losses[-1] < .8 * losses[0]
+  assert losses[-1] < .9 * losses[0]
   chex.assert_trees_all_equal_dtypes(state, before)
   assert all(value.dtype == jnp.float32 for value in scalars.values())
 
