@@ -1,6 +1,6 @@
 """What products of bfloat16 inputs do to quality: training runs in both settings.
 
-  python -m benchmarks.precision [--config=configs/dsprites.py:smoke] [--repeats=3]
+  python -m benchmarks.precision [--config=configs/dsprites.py:smoke] [--repeats=3] [--runs=FOLDER]
 
 Every run is the command that a user gives, `python -m cvq.main`, in a process of its own, once
 with `--config.train.products=float32` and once with `bfloat16`, in turn for each seed: the same
@@ -58,9 +58,11 @@ def rows_of(found: dict[str, list[dict]]) -> list[common.Row]:
 def main() -> None:
   parser = common.parser(__doc__, repeats=3)
   parser.add_argument('--config', default='configs/dsprites.py:smoke')
+  parser.add_argument('--runs', default='', help='keeps the runs there, and goes on with them')
   flags = parser.parse_args()
   found: dict[str, list[dict]] = {products: [] for products in SETTINGS}
-  with tempfile.TemporaryDirectory() as folder:
+  with tempfile.TemporaryDirectory() as temporary:
+    folder = flags.runs or temporary
     for seed in range(flags.repeats):
       for products in SETTINGS:
         workdir = pathlib.Path(folder) / f'{products}-{seed}'
