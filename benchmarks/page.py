@@ -39,7 +39,8 @@ SECTIONS = (
     ('ct_growth', 'How the transition layer grows'),
     ('start_up', 'Start-up'),
     ('default_step', 'Where the time of the default preset goes'),
-    ('pipeline', 'The data pipeline'))
+    ('pipeline', 'The data pipeline'),
+    ('precision', 'Quality with products of bfloat16 inputs'))
 
 CONCLUSION = """## What a step does not do
 
@@ -65,9 +66,18 @@ xprof --logdir=runs/dsprites/tensorboard
 Nothing here was measured on an accelerator: none was at hand. The commands use the one that JAX
 finds and name it; `train_step` then reports what share of the device's measured matrix rate a step
 reaches, by XLA's count of its operations (`--batch` for the size at which that levels off).
-[](scaling.md) has projections. There is no option for bfloat16 arrays: parameters and activations
-are float32. Products are JAX's default for float32, which is bfloat16 passes on TPUs and TF32 on
-recent NVIDIA GPUs.
+[](scaling.md) has projections. Arrays are float32. Products are JAX's default for float32, which
+is bfloat16 passes on TPUs and TF32 on recent NVIDIA GPUs; but scores that compare codes, the
+search for the nearest among them, are full float32 on all.
+
+`--config.train.products=bfloat16` rounds the inputs of every other matrix product and convolution
+of a training step to bfloat16, those of its gradient too, and adds in float32 (`cvq/products.py`).
+Parameters, the optimizer's state, activations between layers, distances to codes, likelihoods,
+posterior and losses stay float32. All that is not training ignores the option: evaluation, during
+training too, and `cvq.load`; its checkpoints are like any other's. A run goes on only with the
+setting that it began with; one from before there was a choice has float32. Baselines train in
+float32 alone. The rounding is the same on every device; on a CPU it makes nothing faster. What it
+gains on an accelerator was not measured.
 """
 
 

@@ -123,6 +123,7 @@ def base() -> ConfigDict:
   t.b2 = .99
   t.clip = 1.                       # global norm of the gradient; 0: no clipping
   t.weight_decay = 0.               # of kernels, decoupled (AdamW)
+  t.products = 'float32'            # inputs of products, all stages: float32 | bfloat16 (rounded)
 
   c.train_global = g = ConfigDict()   # the global level alone, last; the rest is frozen
   g.steps = 1600

@@ -279,7 +279,9 @@ def write_config(workdir: str, config: Any) -> None:
 
 
 def _upgraded(before: dict, now: dict) -> dict:
-  """A config from before the global level, with the fields of `now` on it, but none of it."""
+  """An older config with newer fields of `now`: no global level, products of float32."""
+  if 'products' in now.get('train', {}) and 'train' in before:
+    before = before | {'train': {'products': 'float32'} | before['train']}
   if 'train_global' not in before:
     before = before | {'train_global': now['train_global'] | {'steps': 0}}
     if 'global_level' in now['model'] and 'model' in before:

@@ -33,6 +33,7 @@ CHOICES = {
     'train.decay': ('constant', 'cosine', 'exponential'),
     'train.modes': ('mixed', 'alternate'),
     'train.trainable': ('all', 'transition'),
+    'train.products': ('float32', 'bfloat16'),
     'evaluation.split': ('train', 'validation', 'test'),
 }
 # May be 0; every other number of a config must be positive.
@@ -73,6 +74,9 @@ def validate(config: Any) -> None:
   if ('quantizer' in config.model) != (config.method == 'ct_vae'):
     raise UserError(f'method is {config.method}, but the model of this config is another one.\n'
                     'Take the config of the method: configs/baselines/ has one for each baseline.')
+  if config.method != 'ct_vae' and values['train.products'] != 'float32':
+    raise UserError(f'train.products is {config.train.products}; baselines train in float32: '
+                    '--config.train.products=float32')
   if config.method == 'ct_vae':
     _check_ct_vae(config.model)
     _check_global_level(config)

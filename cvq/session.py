@@ -48,6 +48,9 @@ def open_run(config: Any) -> Run:
   dataset = datasets.load_dataset(config.dataset)
   shape = dataset.images.image_shape
   configuration.validate_image_shape(config, shape)
+  if config.train.products != 'float32' and jax.default_backend() == 'cpu' and parallel.first():
+    print(f'train.products={config.train.products}: on a CPU training is no faster for it.',
+          flush=True)
   method = methods.METHODS[config.method]
   model = method.build(config, shape, dataset.space.num_actions)
   optimizer = train_state.make_optimizer(config)

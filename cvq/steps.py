@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cvq import codebooks, objectives
+from cvq import codebooks, objectives, products
 from cvq.evaluation import codes, image_quality
 from cvq.models import global_level, prediction as pred, quantizer as vq
 from cvq.models.ct_vae import CTVAE
@@ -68,7 +68,10 @@ def train_step(state: TrainState, batch: dict, *, model: CTVAE,
         _freeze(params, trainable), state.stats, batch, own_key, model=model, config=config,
         mode=mode)
 
-  (loss, aux), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+  value_and_grad = jax.value_and_grad(loss_of, has_aux=True)
+  if config.train.products == 'bfloat16':
+    value_and_grad = products.rounded(value_and_grad)
+  (loss, aux), grads = value_and_grad(state.params)
   grads = _mean(grads, axis_name)
   scalars = _mean({'loss': loss, **aux['terms'], **aux['figures']}, axis_name)
   scalars['gradient_norm'] = optax.tree.norm(grads)

@@ -185,6 +185,15 @@ def test_config_of_another_run_is_refused_with_the_differences(tmp_path):
   assert json.loads(before)['train']['batch_size'] == 8
 
 
+def test_a_run_from_before_products_had_a_choice_goes_on_in_float32(tmp_path):
+  fields = checkpoints.to_json(small.config())
+  del fields['train']['products']
+  (tmp_path / 'config.json').write_text(json.dumps(fields))
+  checkpoints.check_config(str(tmp_path), small.config())
+  with pytest.raises(UserError, match='train.products: float32 -> bfloat16'):
+    checkpoints.check_config(str(tmp_path), small.config(train__products='bfloat16'))
+
+
 def test_damaged_config_is_named(tmp_path):
   pathlib.Path(tmp_path / 'config.json').write_text('{"seed": ')
   with pytest.raises(UserError, match='config.json is damaged'):

@@ -1,5 +1,6 @@
 """Presets are valid, and every bad field is named with its value and a remedy."""
 
+import importlib
 import re
 
 from ml_collections import ConfigDict
@@ -77,6 +78,14 @@ def test_global_level_needs_both_codes_and_steps(name):
     configuration.validate(config)
   config.model.global_level.codes = config.train_global.steps = 0
   configuration.validate(config)
+
+
+def test_baselines_know_no_rounded_products():
+  config = importlib.import_module('configs.baselines.inverse').get_config()
+  configuration.validate(config)
+  config.train.products = 'bfloat16'
+  with pytest.raises(UserError, match='(?s)train.products is bfloat16.*products=float32'):
+    configuration.validate(config)
 
 
 def test_batch_that_devices_cannot_share():

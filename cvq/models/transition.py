@@ -165,7 +165,9 @@ class TiedTransition(nn.Module):
     target = normalise(vectors[:, None] + step)                              # [B, M, V, d]
     mask_logits = jnp.swapaxes(self.mask(hidden), 2, 3).reshape(b, m, v)
 
-    similarity = jnp.einsum('bmksd,knd->bmksn', target.reshape(b, m, k, s, d), codebook)
+    # HIGHEST, as in the search for the nearest code: it is the same score.
+    similarity = jnp.einsum('bmksd,knd->bmksn', target.reshape(b, m, k, s, d), codebook,
+                            precision=jax.lax.Precision.HIGHEST)
     logits = jnp.exp(self.log_kappa) * similarity.reshape(b, m, v, -1)
     mask = jax.nn.sigmoid(mask_logits)
     if not train and self.evaluation_sampling == 'threshold':
