@@ -30,7 +30,8 @@ def pinned() -> list[str]:
   lines = [line.removesuffix(' \\') for name in ('base', 'test')
            for line in (ROOT / 'launch' / 'locked' / f'{name}.txt').read_text().splitlines()]
   found = [Requirement(line) for line in lines if line and line[0] not in ' #']
-  return sorted(pin.name for pin in found if pin.marker is None or pin.marker.evaluate({'sys_platform': 'linux'}))
+  linux = {'sys_platform': 'linux'}
+  return sorted(pin.name for pin in found if pin.marker is None or pin.marker.evaluate(linux))
 
 
 def licence(name: str) -> str:
