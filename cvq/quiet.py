@@ -1,4 +1,4 @@
-"""Leaves out what threads print when a checkpoint fails: the error is raised where one waits for it.
+"""Leaves out what threads print of a failed checkpoint: the error is raised to who waits for it.
 
 A full disk would otherwise end in hundreds of lines of tracebacks before the one message.
 """
