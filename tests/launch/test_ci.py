@@ -24,7 +24,8 @@ exit 127
 def fixture_checkout(tmp_path):
   for name, text in {
       '.ci/run': (ROOT / '.ci' / 'run').read_text(), 'launch/test.sh': TESTS,
-      'bin/python3': PYTHON, 'bin/python3.11': SHIM, 'bin/python3.12': PYTHON, 'bin/python3.13': PYTHON,
+      'bin/python3': PYTHON, 'bin/python3.11': SHIM, 'bin/python3.12': PYTHON,
+      'bin/python3.13': PYTHON,
       'bin/pyenv': f'#!/usr/bin/env bash\necho {tmp_path}/pyenv\n',
       'pyenv/versions/3.11.9/bin/python': PYTHON}.items():
     path = tmp_path / name
