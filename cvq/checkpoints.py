@@ -27,7 +27,7 @@ from orbax import checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 import tensorstore
 
-from cvq import files, integrity, parallel
+from cvq import files, integrity, parallel, quiet
 from cvq.errors import Diverged, Unwritable, UserError
 
 # A work directory may move to a machine that keeps its data elsewhere, and be traced there.
@@ -91,6 +91,7 @@ class Checkpoints:
     if bad:
       raise Diverged(step, bad, max(self._manager.all_steps(), default=None))
     _check_room(self._folder, sum(x.nbytes for x in jax.tree.leaves(state)))
+    quiet.about_checkpoints()
     try:
       self._manager.save(
           step, force=True, metrics=metrics, args=ocp.args.Composite(

@@ -25,33 +25,42 @@ jax_extra() {
   esac
 }
 
-# Prints what pip installs: the project with its extras. $1: 'test' or nothing.
-requirement() {
-  local jax extras="${1:-}"
+# Prints the names of the sets in launch/locked that this machine needs. $1: 'test' or nothing.
+locked_sets() {
+  local jax
   jax="$(jax_extra)" || return
-  if [[ "$jax" != cpu ]]; then
-    extras="${extras:+$extras,}$jax"
+  if [[ "$jax" == cpu ]]; then
+    jax=''                        # the base has it
   fi
-  echo "$repository${extras:+[$extras]}"
+  echo base ${1:+"$1"} ${jax:+"$jax"}
 }
 
-# Makes and fills the environment where it is missing or out of date, and activates it.
+# Makes and fills the environment where it is missing or out of date, and activates it. Nothing is
+# installed whose checksum is not in launch/locked.
 # $1: 'test' for the test extra too.
 set_up() {
-  local venv="${CVQ_VENV:-$repository/.venv}" python="${CVQ_PYTHON:-python3}" wanted stamp
-  wanted="$(requirement "${1:-}")" || return
+  local venv="${CVQ_VENV:-$repository/.venv}" python="${CVQ_PYTHON:-python3}"
+  local locked="$repository/launch/locked" sets name files=() stamp install
+  sets="$(locked_sets "${1:-}")" || return
   if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
     echo "cvq: $python is missing or older than 3.11; name another by CVQ_PYTHON=..." >&2
     return 2
   fi
-  # One mark for each set of extras; a change of the requirements makes new ones.
-  stamp="$venv/cvq-$(cat "$repository/setup.cfg" "$repository/constraints.txt" <(echo "$wanted") |
+  for name in $sets; do
+    files+=("$locked/$name.txt")
+  done
+  # One mark for each choice of sets; a change of the requirements makes new ones.
+  stamp="$venv/cvq-$(cat "$repository/setup.cfg" "$locked/build.txt" "${files[@]}" |
     cksum | cut -d' ' -f1)"
   if [[ ! -e "$stamp" ]]; then
     echo "Setting up $venv (only this once, a minute or two)."
     "$python" -m venv "$venv" || return
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-      --constraint "$repository/constraints.txt" --editable "$wanted" || return
+    install=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    # What comes as source alone is built by the setuptools of the first set, and so is cvq itself:
+    # for an isolated build pip would fetch whatever is newest, unchecked.
+    "${install[@]}" --require-hashes --requirement "$locked/build.txt" || return
+    "${install[@]}" --require-hashes --no-build-isolation "${files[@]/#/--requirement=}" || return
+    "${install[@]}" --no-deps --no-build-isolation --editable "$repository" || return
     touch "$stamp"
   fi
   # shellcheck disable=SC1091

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import fcntl
 import io
+import os
 import pathlib
+import shutil
 import threading
 from typing import Any, Callable, Iterator, Sequence
 import urllib.parse
@@ -46,7 +49,7 @@ def open_source(
   """Records of a builder's 'train' split, prepared first if they are not there yet.
 
   TFDS writes into a folder of its own and renames it when complete: a preparation that was killed
-  leaves no prepared data behind, and the next call repeats it.
+  leaves no prepared data behind, and the next call repeats it and deletes what was begun.
 
   Args:
     builder_class: of the TFDS builder.
@@ -145,7 +148,8 @@ def _prepare(
     data_dir.mkdir(parents=True, exist_ok=True)
     print(f'Preparing {builder_class.name} in {folder} (only this once).', flush=True)
     builder = builder_class(data_dir=data_dir, config=config, file_format=FORMAT)
-    with contextlib.redirect_stdout(io.StringIO()):    # TFDS speaks of a download of unknown size
+    with _at_work(folder), contextlib.redirect_stdout(io.StringIO()):
+      # Out of sight: TFDS speaks of a download of unknown size.
       builder.download_and_prepare(
           download_config=tfds.download.DownloadConfig(try_download_gcs=False))
   except UserError:
@@ -156,3 +160,25 @@ def _prepare(
     reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())[:120]
     raise UserError(f'{folder} cannot be written: {reason}.\n'
                     'Choose another folder: --config.dataset.data_dir=FOLDER') from error
+
+
+@contextlib.contextmanager
+def _at_work(folder: pathlib.Path) -> Iterator[None]:
+  """Tells other processes that this data is being prepared; first deletes what killed ones left.
+
+  All that prepare it share a lock of the kernel on the folder above, which ends with its process.
+  Whoever gets it alone knows that nobody is at work on what is begun. Where a file system has no
+  such locks, all of that stays.
+  """
+  folder.parent.mkdir(parents=True, exist_ok=True)
+  place = os.open(folder.parent, os.O_RDONLY)
+  try:
+    with contextlib.suppress(OSError):
+      fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      for begun in folder.parent.glob(f'incomplete.*_{folder.name}'):
+        shutil.rmtree(begun, ignore_errors=True)
+    with contextlib.suppress(OSError):
+      fcntl.flock(place, fcntl.LOCK_SH)
+    yield
+  finally:
+    os.close(place)

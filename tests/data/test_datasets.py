@@ -1,8 +1,10 @@
 """Tests of cvq.data.datasets and of what happens to prepared data that is missing or damaged."""
 
+import fcntl
 import importlib
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,10 +134,29 @@ def run_child(config, prelude='') -> subprocess.CompletedProcess:
 
 def test_killed_preparation_is_repeated(dataset_config):
   assert run_child(dataset_config, _DIES).returncode == -signal.SIGKILL
-  assert any(folder(dataset_config).parent.iterdir())  # something was begun,
-  assert not folder(dataset_config).exists()           # and is not taken for prepared data
+  begun = list(folder(dataset_config).parent.glob('incomplete.*'))
+  assert len(begun) == 1                               # it is not taken for prepared data,
+  assert not folder(dataset_config).exists()
   images = datasets.load_dataset(dataset_config).images
   assert images.read(INDEX).any((1, 2, 3)).all()
+  assert not begun[0].exists()                         # and the next one deletes it
+
+
+def test_what_another_process_prepares_is_left_alone(dataset_config):
+  place = folder(dataset_config).parent
+  place.mkdir(parents=True)
+  other_version = place / 'incomplete.A_0.0.1'
+  begun = place / f'incomplete.A_{folder(dataset_config).name}'
+  other_version.mkdir()
+  begun.mkdir()
+  lock = os.open(place, os.O_RDONLY)
+  fcntl.flock(lock, fcntl.LOCK_SH)                     # as a process does that is at work
+  datasets.load_dataset(dataset_config)
+  os.close(lock)
+  assert begun.exists() and other_version.exists()
+  shutil.rmtree(folder(dataset_config))
+  datasets.load_dataset(dataset_config)
+  assert not begun.exists() and other_version.exists()
 
 
 def test_preparing_and_reading_need_no_tensorflow(dataset_config):

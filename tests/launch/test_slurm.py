@@ -34,7 +34,8 @@ def test_slurm_really_submits(machine, tmp_path):
   (tmp_path / 'launch').mkdir()
   for path in (ROOT / 'launch').glob('*.sh'):
     (tmp_path / 'launch' / path.name).write_text(path.read_text())
-  for name in ('setup.cfg', 'constraints.txt'):
+  (tmp_path / 'launch' / 'locked').mkdir()
+  for name in ('setup.cfg', 'launch/locked/build.txt', 'launch/locked/base.txt'):
     (tmp_path / name).write_text('')
   command = ['bash', tmp_path / 'launch' / 'slurm.sh', '--gpus=0', '--seeds=0-1', *FLAGS]
   run = lambda *more: subprocess.run(

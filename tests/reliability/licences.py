@@ -9,6 +9,8 @@ from importlib import metadata
 import pathlib
 import re
 
+from packaging.requirements import Requirement
+
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = ROOT / 'docs' / 'licences.md'
 # Ask for no more than that their text goes along.
@@ -24,9 +26,12 @@ LOOKED_AT = {
 
 
 def pinned() -> list[str]:
-  """Names in constraints.txt."""
-  return [line.partition('==')[0] for line in (ROOT / 'constraints.txt').read_text().splitlines()
-          if '==' in line and not line.startswith('#')]
+  """Names of what is installed under Linux for CPUs, with the tests' own."""
+  lines = [line.removesuffix(' \\') for name in ('base', 'test')
+           for line in (ROOT / 'launch' / 'locked' / f'{name}.txt').read_text().splitlines()]
+  found = [Requirement(line) for line in lines if line and line[0] not in ' #']
+  linux = {'sys_platform': 'linux'}
+  return sorted(pin.name for pin in found if pin.marker is None or pin.marker.evaluate(linux))
 
 
 def licence(name: str) -> str:
@@ -44,9 +49,11 @@ def page() -> str:
   rows = [f'| {name} | {licence(name)} | {LOOKED_AT.get(name, "")} |' for name in pinned()]
   return '\n'.join([
       '# Licences of the dependencies', '',
-      'cvq is under Apache 2.0. This lists every package of `constraints.txt`, with the licence '
-      'that its\nown metadata name; written by `python -m tests.reliability.licences`, checked by '
-      '`tests/reliability/test_licences.py`.', '',
+      'cvq is under Apache 2.0. This lists what is installed under Linux for CPUs and for the tests '
+      '(`base` and\n`test` of `launch/locked`), with the licence that its own metadata name; written '
+      'by\n`python -m tests.reliability.licences`, checked by `tests/reliability/test_licences.py`. '
+      'Not looked at: what\nelse GPUs and TPUs need (`cuda13`, `tpu`), NVIDIA\'s libraries under '
+      'its own terms among it.', '',
       '| package | licence | note |', '| --- | --- | --- |', *rows, ''])
 
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -58,6 +59,40 @@ def test_a_disk_that_is_full_in_the_middle(tmp_path, small_disk, tiny_run, cache
   assert place.start() == 0, place.log.read_text()
   assert place.starts[-1] == (10, 10)
   assert chaos.results(place.workdir, means=True) == chaos.results(tiny_run, means=True)
+
+
+FULL = """
+import pathlib, sys
+import numpy as np
+from cvq import checkpoints
+from cvq.errors import UserError
+from tests import tiny
+
+checkpoints._check_room = lambda *_: None              # the disk fills up a moment later
+state = {f'x{i}': np.random.default_rng(i).normal(size=2**17) for i in range(8)}
+store = checkpoints.Checkpoints(sys.argv[1], keep_last=2, keep_best=1)
+try:
+  store.save(5, state, data={}, config=tiny.get_config(), progress={'seconds': 0., 'version': '0'})
+  store.wait()
+except UserError as error:
+  print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('room', [0, 2**16, 2**22], ids=lambda room: f'{room >> 10} kB')
+def test_a_disk_that_is_full_while_a_checkpoint_is_written(small_disk, room):
+  """Orbax and tensorstore have nothing to add: one message."""
+  fill(small_disk)
+  with (small_disk / 'filler').open('r+b') as file:
+    file.truncate((small_disk / 'filler').stat().st_size - room)
+  result = subprocess.run(
+      [sys.executable, '-c', FULL, small_disk / 'run'], cwd=chaos.ROOT, text=True, check=True,
+      capture_output=True, env=os.environ | {'JAX_PLATFORMS': 'cpu'})
+  assert result.stdout.startswith('A checkpoint could not be written to'), result.stdout
+  assert 'Make room' in result.stdout.splitlines()[-1]
+  assert result.stderr == ''
+  assert chaos.newest(small_disk / 'run') == 0
 
 
 def test_files_are_whole_or_not_there_when_the_disk_is_full(small_disk):
