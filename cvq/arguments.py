@@ -58,6 +58,7 @@ def parse(argv: list[str], usage: str) -> Arguments:
     raise UserError(f'--config={path}: no such file.{_known_files()}')
   try:
     rest = flags.FLAGS(argv)
+    config = _CONFIG.value                                # a second --config may have failed
   except SyntaxError as error:
     raise UserError(f'--config={path}: {error.msg} ({error.filename}, line {error.lineno}).'
                     ) from error
@@ -66,9 +67,8 @@ def parse(argv: list[str], usage: str) -> Arguments:
     raise UserError(_explain(argv, error)) from error
   if len(rest) > 1:
     raise UserError(f'Unknown argument {rest[1]!r}; flags start with --, see --help.')
-  if _CONFIG.value is None:
+  if config is None:
     raise UserError('--config is missing; for example --config=configs/dsprites.py')
-  config = _CONFIG.value
   workdir = _WORKDIR.value or os.path.join(
       'runs', '-'.join(filter(None, [config.name, config.preset])))
   if _COMPARE.value and _MODE.value != 'report':

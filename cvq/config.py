@@ -85,6 +85,10 @@ def validate(config: Any) -> None:
       or not sum(config.train.mode_weights) > 0:
     raise UserError(f'train.mode_weights is {tuple(config.train.mode_weights)}; it needs three '
                     'weights (base, action, causal), none negative, not all 0.')
+  steps = [config[stage].steps for stage in ('pretrain', 'train', 'train_global')]
+  if sum(steps) > _LARGEST:
+    raise UserError(f'train.steps is {config.train.steps}; with those of the other stages '
+                    f'({sum(steps):,}) at most {_LARGEST:,} are taken: --config.train.steps=...')
 
 
 def _check_ct_vae(m: Any) -> None:

@@ -30,6 +30,8 @@ def check(result, *parts):
     ((), ('--config is missing', 'configs/dsprites.py')),
     (('--config=configs/dsprite.py',), ('no such file', 'configs/dsprites.py')),
     (('--config', 'configs/dsprite.py'), ('no such file', 'configs/dsprites.py')),
+    ((CONFIG, '--config', '--config'), ('--config',)),
+    ((CONFIG, '--config.train.steps=2147483000'), ('train.steps is 2147483000', '2,147,483,647')),
     (('--config=configs/baselines/inverse.py:shapes',), ('shapes', 'shapes3d')),
     (('--config=configs/baselines/inverse.py', '--mode=report'), ('inverse', 'evaluation.json')),
     ((CONFIG, '--config.method=inverse'), ('method is inverse', 'configs/baselines/')),
