@@ -53,22 +53,23 @@ def parse(argv: list[str], usage: str) -> Arguments:
     for flag in (_CONFIG, _WORKDIR, _MODE, _COMPARE, _HOST, _PORT):
       print(f'  --{flag.name}: {flags.FLAGS[flag.name].help}')
     sys.exit(0)
-  path = _config_path(argv)
-  if path is not None and not os.path.isfile(path):       # absl would only fail when it is used
-    raise UserError(f'--config={path}: no such file.{_known_files()}')
+  paths = _config_paths(argv)
+  for path in paths:
+    if not os.path.isfile(path):                          # absl would only fail when it is used
+      raise UserError(f'--config={path}: no such file.{_known_files()}')
   try:
     rest = flags.FLAGS(argv)
-    config = _CONFIG.value                                # a second --config may have failed
   except SyntaxError as error:
-    raise UserError(f'--config={path}: {error.msg} ({error.filename}, line {error.lineno}).'
+    raise UserError(f'--config={paths[-1]}: {error.msg} ({error.filename}, line {error.lineno}).'
                     ) from error
   except (flags.Error, AttributeError, LookupError, TypeError, ValueError, OSError,
           ImportError) as error:
     raise UserError(_explain(argv, error)) from error
   if len(rest) > 1:
     raise UserError(f'Unknown argument {rest[1]!r}; flags start with --, see --help.')
-  if config is None:
+  if _CONFIG.value is None:
     raise UserError('--config is missing; for example --config=configs/dsprites.py')
+  config = _CONFIG.value
   workdir = _WORKDIR.value or os.path.join(
       'runs', '-'.join(filter(None, [config.name, config.preset])))
   if _COMPARE.value and _MODE.value != 'report':
@@ -78,13 +79,14 @@ def parse(argv: list[str], usage: str) -> Arguments:
   return Arguments(config, workdir, _MODE.value, _COMPARE.value, _HOST.value, _PORT.value)
 
 
-def _config_path(argv: list[str]) -> str | None:
-  """The file that --config names, in either spelling, without its preset."""
+def _config_paths(argv: list[str]) -> list[str]:
+  """The files that --config names, in either spelling, without their presets; the last counts."""
+  paths = []
   for argument, following in zip(argv, [*argv[1:], '']):
     flag, equals, value = argument.lstrip('-').partition('=')
     if flag == 'config' and argument.startswith('-'):
-      return (value if equals else following).partition(':')[0]
-  return None
+      paths.append((value if equals else following).partition(':')[0])
+  return paths
 
 
 def _known_files() -> str:
