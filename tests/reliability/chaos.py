@@ -10,7 +10,7 @@ import random
 import subprocess
 import sys
 import time
-from typing import Callable
+from typing import Any, Callable
 
 from tests import test_train
 
@@ -136,16 +136,20 @@ def results(workdir: pathlib.Path, *, means: bool) -> dict:
   read = lambda name: json.loads((workdir / name).read_text())
   rows = map(json.loads, (workdir / 'metrics.jsonl').read_text().splitlines())
   shown = ('validation/', 'train/') if means else 'validation/'
-  timeless = lambda fields: {name: value for name, value in fields.items() if name != 'seconds'}
   found = {
       'log': [{name: value for name, value in row.items()
                if name == 'step' or name.startswith(shown)} for row in rows],
-      'evaluation': timeless(read('evaluation.json')),
+      'evaluation': _timeless(read('evaluation.json')),
       'state': [(leaf.dtype.str, leaf.tobytes())
                 for leaf in test_train.leaves(test_train.parameters(workdir))]}
   if (workdir / 'report.json').exists():
-    report = read('report.json')
-    found['report'] = {name: timeless(part) if isinstance(part, dict) else part
-                       for name, part in report.items() if name != 'run'}
-    found['report']['evaluation'] = timeless(report['evaluation'])
+    found['report'] = {
+        name: part for name, part in _timeless(read('report.json')).items() if name != 'run'}
   return found
+
+
+def _timeless(part: Any) -> Any:
+  """JSON without the seconds that anything took, at any depth."""
+  if isinstance(part, dict):
+    return {name: _timeless(value) for name, value in part.items() if name != 'seconds'}
+  return list(map(_timeless, part)) if isinstance(part, list) else part
