@@ -120,8 +120,10 @@ def _check_number(name: str, value: Any) -> None:
   if isinstance(value, (bool, str)):
     return
   for number in value if isinstance(value, (tuple, list)) else (value,):
-    if isinstance(number, str):                        # names, of CelebA's attributes
-      continue
+    if isinstance(number, str):
+      if name == 'dataset.attributes':                 # of CelebA: names
+        continue
+      raise UserError(f'{name} is {value}; it takes numbers: --config.{name}=...')
     if not math.isfinite(number):
       raise UserError(f'{name} is {value}; it must be a finite number.')
     if isinstance(number, int) and number > _LARGEST:

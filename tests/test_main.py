@@ -37,6 +37,7 @@ def check(result, *parts):
     ((CONFIG, '--config.method=inverse'), ('method is inverse', 'configs/baselines/')),
     ((CONFIG, '--config.train=5'), ('train is a group', '--config.train.')),
     ((CONFIG, '--config.train.mode_weights[9]=1'), ('train.mode_weights', '[9]')),
+    ((CONFIG, "--config.dataset.fractions=(0,0,'')"), ('dataset.fractions', 'numbers')),
     ((CONFIG, '--config.dataset.fractions=(.5,.5)'), ('dataset.fractions', 'three shares')),
     ((CONFIG + ':smok',), ("Unknown preset 'smok'", 'smoke', 'paper')),
     ((CONFIG + ':paper,bath=8',), ("Unknown shorthand 'bath=8'", 'batch')),
