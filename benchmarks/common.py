@@ -13,13 +13,19 @@ import sys
 import time
 from typing import Any, Callable, Mapping, Sequence
 
-from cvq import files
+from cvq import files, large_pages
 from cvq.sweep.markdown import line
 from cvq.sweep.run import machine as processor
 
 RESULTS = 'docs/performance'
 Row = dict[str, str]                     # a cell for each head of the table
 Seconds = dict[str, list[float]]         # of every repeat, for each version
+
+
+def run(main: Callable[[], None]) -> None:
+  """A benchmark with memory in large pages, as `cvq.main` has it; the peers have it, too."""
+  large_pages.start_again()
+  main()
 
 
 def seconds(run: Callable[[], Any]) -> float:

@@ -1,4 +1,4 @@
-"""Whole runs in subprocesses: a smoke run, kill and resume, signals, divergence."""
+"""Whole runs in subprocesses: a smoke run, signals, divergence. Kills: tests/reliability."""
 
 import json
 import os
@@ -43,46 +43,6 @@ def finish(process, code=0):
 
 def lines(workdir):
   return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
-
-
-def parameters(workdir):
-  """Bytes of the newest checkpoint's state, read back by Orbax into NumPy."""
-  from orbax import checkpoint as ocp
-  steps = sorted(int(p.name) for p in (workdir / 'checkpoints').iterdir() if p.name.isdigit())
-  return ocp.StandardCheckpointer().restore((workdir / 'checkpoints' / str(steps[-1]) / 'state')
-                                            .absolute())
-
-
-def leaves(tree):
-  import jax
-  return [np.asarray(x) for x in jax.tree.leaves(tree)]
-
-
-@pytest.mark.slow
-def test_killed_run_ends_bit_for_bit_like_an_unbroken_one(tmp_path):
-  finish(start(tmp_path / 'whole'))
-  broken = start(tmp_path / 'broken')
-  # Killed without warning once step 10 is on disk.
-  deadline = time.monotonic() + 200
-  while not (tmp_path / 'broken' / 'checkpoints' / '10').exists():
-    assert broken.poll() is None and time.monotonic() < deadline, broken.communicate()
-    time.sleep(.01)
-  broken.kill()
-  broken.communicate()
-  out, _ = finish(start(tmp_path / 'broken'))
-  assert 'Resuming' in out
-  for a, b in zip(leaves(parameters(tmp_path / 'whole')), leaves(parameters(tmp_path / 'broken')),
-                  strict=True):
-    np.testing.assert_array_equal(a, b)
-  # The log has every line once, with the same values.
-  figures = lambda row: {k: v for k, v in row.items() if k.startswith(('train/', 'validation/'))}
-  whole, again = lines(tmp_path / 'whole'), lines(tmp_path / 'broken')
-  assert [row['step'] for row in whole] == [row['step'] for row in again]
-  assert [figures(row) for row in whole] == [figures(row) for row in again]
-  one, two = (json.loads((tmp_path / d / 'evaluation.json').read_text())
-              for d in ('whole', 'broken'))
-  assert {k: v for k, v in one.items() if k != 'seconds'} == \
-      {k: v for k, v in two.items() if k != 'seconds'}
 
 
 @pytest.mark.slow

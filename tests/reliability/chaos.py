@@ -12,7 +12,9 @@ import sys
 import time
 from typing import Any, Callable
 
-from tests import test_train
+import jax
+import numpy as np
+from orbax import checkpoint as ocp
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Four patches instead of 64: the programs of the report compile in seconds.
@@ -140,12 +142,18 @@ def results(workdir: pathlib.Path, *, means: bool) -> dict:
       'log': [{name: value for name, value in row.items()
                if name == 'step' or name.startswith(shown)} for row in rows],
       'evaluation': _timeless(read('evaluation.json')),
-      'state': [(leaf.dtype.str, leaf.tobytes())
-                for leaf in test_train.leaves(test_train.parameters(workdir))]}
+      'state': [(leaf.dtype.str, leaf.tobytes()) for leaf in _state(workdir)]}
   if (workdir / 'report.json').exists():
     found['report'] = {
         name: part for name, part in _timeless(read('report.json')).items() if name != 'run'}
   return found
+
+
+def _state(workdir: pathlib.Path) -> list[np.ndarray]:
+  """Arrays of the newest checkpoint, read back by Orbax alone."""
+  path = workdir / 'checkpoints' / str(newest(workdir)) / 'state'
+  return list(map(np.asarray, jax.tree.leaves(ocp.StandardCheckpointer().restore(
+      path.absolute()))))
 
 
 def _timeless(part: Any) -> Any:
