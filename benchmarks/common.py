@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Callable, Mapping, Sequence
 
-from cvq import files, large_pages
+from cvq import files, memory
 from cvq.sweep.markdown import line
 from cvq.sweep.run import machine as processor
 
@@ -23,8 +23,8 @@ Seconds = dict[str, list[float]]         # of every repeat, for each version
 
 
 def run(main: Callable[[], None]) -> None:
-  """A benchmark with memory in large pages, as `cvq.main` has it; the peers have it, too."""
-  large_pages.start_again()
+  """A benchmark whose process keeps its memory, as `cvq.main` does; the peers have it, too."""
+  memory.keep()
   main()
 
 

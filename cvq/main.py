@@ -19,7 +19,7 @@ from typing import Callable
 
 from absl import logging
 
-from cvq import arguments, config as configuration, large_pages
+from cvq import arguments, config as configuration, memory
 from cvq.errors import Unwritable, UserError
 
 
@@ -97,5 +97,5 @@ def _leave_at_once(message: str, code: int) -> None:
 
 
 if __name__ == '__main__':
-  large_pages.start_again()
+  memory.keep()
   run()
