@@ -51,6 +51,20 @@ Every line of `metrics.jsonl` has `waiting_for_data`, the share of time since th
 spent waiting for the data pipeline. Compiled programs are kept beside the data, by processor
 (`cvq/compilation.py`).
 
+## Memory that is kept
+
+On a CPU a step takes hundreds of megabytes for itself and gives them back at its end. By default the
+kernel takes them, zeroes them and hands them out again, 4 kB at a time. `cvq.main` therefore starts
+itself again, in the same process, with settings of glibc's malloc that keep what was once taken, in
+large pages (`cvq/memory.py`); so do the benchmarks, for their peers as well. What
+`GLIBC_TUNABLES` sets already stays as it is. In a notebook, set it before Python starts. To see the
+difference, take malloc's own values:
+
+```bash
+GLIBC_TUNABLES=glibc.malloc.mmap_max=65536:glibc.malloc.trim_threshold=131072:\\
+glibc.malloc.arena_max=16:glibc.malloc.hugetlb=0 python -m benchmarks.default_step --results=/tmp
+```
+
 ## A trace
 
 `--config.log.trace=5` traces five steps of the stage `train`, after ten which compile and fill
