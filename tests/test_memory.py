@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -44,6 +45,7 @@ def fixture_started(monkeypatch):
   monkeypatch.setattr(os, 'execv', lambda path, argv: found.append(
       (path, argv, os.environ['GLIBC_TUNABLES'])))
   monkeypatch.setattr(platform, 'libc_ver', lambda: ('glibc', '2.36'))
+  monkeypatch.setattr(threading, 'active_count', lambda: 1)
   monkeypatch.setenv('GLIBC_TUNABLES', '')             # put back after the test
   return found
 
@@ -70,9 +72,11 @@ def test_settings_of_the_user_are_kept(started, monkeypatch, before, after):
   assert started == [(sys.executable, [sys.executable, *sys.orig_argv[1:]], after)]
 
 
-@pytest.mark.parametrize('libc, tunables', [('glibc', ALL), ('libc', ''), ('', '')])
-def test_nothing_to_do(started, monkeypatch, libc, tunables):
+@pytest.mark.parametrize('libc, threads, tunables', [
+    ('glibc', 1, ALL), ('libc', 1, ''), ('', 1, ''), ('glibc', 2, '')])
+def test_nothing_to_do(started, monkeypatch, libc, threads, tunables):
   monkeypatch.setattr(platform, 'libc_ver', lambda: (libc, '1'))
+  monkeypatch.setattr(threading, 'active_count', lambda: threads)
   monkeypatch.setenv('GLIBC_TUNABLES', tunables)
   memory.keep()
   assert started == []
