@@ -10,7 +10,7 @@ from benchmarks import drawings
 from cvq.data.builders import cars3d, celeb_a, mpi3d, smallnorb
 from cvq.data.factors import Factor, FactorSpace
 
-SIZES = {cars3d: (2, 3, 4), smallnorb: (2, 10, 2, 3, 2), mpi3d: (2, 2, 2, 1, 3, 3, 2)}
+SIZES = {cars3d: (2, 3, 4), smallnorb: (2, 10, 1, 3, 1), mpi3d: (2, 2, 2, 1, 3, 3, 2)}
 
 
 def write(monkeypatch, folder, name):
