@@ -18,11 +18,12 @@ from cvq.sweep.markdown import line
 from cvq.sweep.run import machine as processor
 
 RESULTS = 'docs/performance'
+PLACES = ('--results', '--runs')         # flags that name folders of one machine
 Row = dict[str, str]                     # a cell for each head of the table
 Seconds = dict[str, list[float]]         # of every repeat, for each version
 
 
-def run(main: Callable[[], None]) -> None:
+def start(main: Callable[[], None]) -> None:
   """A benchmark whose process keeps its memory, as `cvq.main` does; the peers have it, too."""
   memory.keep()
   main()
@@ -127,6 +128,17 @@ def parser(description: str | None, *, repeats: int) -> argparse.ArgumentParser:
   return made
 
 
+def command(name: str) -> str:
+  """The command line of this process, for a reader to repeat: without folders of this machine."""
+  flags, left = [], iter(sys.argv[1:])
+  for flag in left:
+    if flag in PLACES:
+      next(left)                                       # its value is an argument of its own
+    elif flag.partition('=')[0] not in PLACES:
+      flags.append(flag)
+  return ' '.join(['python -m', f'benchmarks.{name}', *flags])
+
+
 def report(name: str, rows: Sequence[Row], results: str, *, times: dict[str, Seconds] | None = None,
            **notes: str) -> None:
   """Prints a table, and writes RESULTS/NAME.json for `python -m benchmarks.page`.
@@ -135,11 +147,10 @@ def report(name: str, rows: Sequence[Row], results: str, *, times: dict[str, Sec
     rows: the table. times: of every repeat, by row. notes: sentences that belong to it.
   """
   load = f'{os.getloadavg()[0]:.1f}' if hasattr(os, 'getloadavg') else ''
-  command = ' '.join(['python -m', f'benchmarks.{name}', *sys.argv[1:]])
   print('\n'.join([f'{machine()}; load {load}', '', markdown(rows), '', *notes.values()]),
         flush=True)
   folder = pathlib.Path(results)
   folder.mkdir(parents=True, exist_ok=True)
   files.write_json(folder / f'{name}.json', {
-      'command': command, 'machine': machine(), 'load': load, 'rows': list(rows), 'notes': notes,
+      'command': command(name), 'machine': machine(), 'load': load, 'rows': list(rows), 'notes': notes,
       'seconds': times or {}})

@@ -204,4 +204,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  common.run(main)
+  common.start(main)

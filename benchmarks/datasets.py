@@ -138,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  common.run(main)
+  common.start(main)

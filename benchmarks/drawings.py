@@ -27,6 +27,7 @@ from cvq.data.builders import cars3d, celeb_a, mpi3d, smallnorb
 
 _COLUMNS = 10                                          # cells in a row, at most
 _BLOCK = 1024                                          # drawings made at once
+_UINT8, _INT32 = 0x1e3d4c55, 0x1e3d4c54                # magic numbers of SmallNORB's matrices
 
 
 def draw(values: np.ndarray, sizes: tuple[int, ...], height: int, width: int) -> np.ndarray:
@@ -77,22 +78,21 @@ def write_smallnorb(folder: pathlib.Path) -> None:
   halves = (0, 1, 2, 3, 5), (4, 6, 7, 8, 9)
   for half, (cat, dat, info) in zip(halves, (names[:3], names[3:])):
     chosen = factors[np.isin(factors[:, 1], half)].astype(np.int32)
-    labels = chosen[:, 1:] * [1, 1, 2, 1]              # azimuths are published doubled
-    _matrix(folder / cat, (len(chosen),), [chosen[:, 0]])
-    _matrix(folder / info, labels.shape, [labels.astype(np.int32)])
-    _matrix(folder / dat, (len(chosen), 2, 96, 96), (
+    labels = chosen[:, 1:] * np.int32([1, 1, 2, 1])    # azimuths are published doubled
+    _matrix(folder / cat, _INT32, (len(chosen),), [chosen[:, 0]])
+    _matrix(folder / info, _INT32, labels.shape, [labels])
+    _matrix(folder / dat, _UINT8, (len(chosen), 2, 96, 96), (
         np.repeat(draw(chosen[start:start + _BLOCK], space.sizes, 96, 96)[:, None], 2, 1)
         for start in range(0, len(chosen), _BLOCK)))
 
 
-def _matrix(path: pathlib.Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
-  """A binary matrix: magic number, rank, at least three sizes, values."""
+def _matrix(path: pathlib.Path, magic: int, shape: tuple[int, ...], blocks: Iterable[np.ndarray]
+            ) -> None:
+  """A binary matrix: magic number of its type, rank, at least three sizes, values."""
   sizes = [*shape, *[1] * (3 - len(shape))]
   with gzip.open(path, 'wb', 1) as file:
-    for number, block in enumerate(blocks):
-      if not number:
-        magic = {'uint8': 0x1e3d4c55, 'int32': 0x1e3d4c54}[block.dtype.name]
-        file.write(np.asarray([magic, len(shape), *sizes], '<i4').tobytes())
+    file.write(np.asarray([magic, len(shape), *sizes], '<i4').tobytes())
+    for block in blocks:
       file.write(block.tobytes())
 
 

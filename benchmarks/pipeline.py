@@ -93,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  common.run(main)
+  common.start(main)

@@ -17,10 +17,15 @@ import signal
 import sys
 from typing import Callable
 
-from absl import logging
+from cvq import memory
 
-from cvq import arguments, config as configuration, memory
-from cvq.errors import Unwritable, UserError
+if __name__ == '__main__':
+  memory.keep()                                 # before imports that it would do twice
+
+from absl import logging  # noqa: E402
+
+from cvq import arguments, config as configuration  # noqa: E402
+from cvq.errors import Unwritable, UserError  # noqa: E402
 
 
 def main(argv: list[str]) -> None:
@@ -97,5 +102,4 @@ def _leave_at_once(message: str, code: int) -> None:
 
 
 if __name__ == '__main__':
-  memory.keep()
   run()

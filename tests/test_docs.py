@@ -141,7 +141,7 @@ def test_tutorial_runs(monkeypatch):
       os.environ.get('PYTHONPATH')])]))
   notebook = nbformat.read(DOCS / 'tutorial.ipynb', 4)
   cell, = (cell for cell in notebook.cells if PRESET in cell.source)
-  cell.source = cell.source.replace(PRESET, '__import__("tests.tiny").tiny.get_config()')
+  cell.source = f'from tests import tiny\n{cell.source.replace(PRESET, "tiny.get_config()")}'
   client = nbclient.NotebookClient(
       notebook, timeout=900, kernel_name='python3', resources={'metadata': {'path': str(DOCS)}})
   client.execute()                                     # raises where a cell does

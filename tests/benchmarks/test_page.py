@@ -50,6 +50,12 @@ def test_report_leaves_what_the_page_shows(tmp_path, monkeypatch, capsys):
   assert all(f'Not measured yet: `python -m benchmarks.{name}`' in text for name in missing)
 
 
+def test_a_command_to_repeat_names_no_folder_of_this_machine(monkeypatch):
+  monkeypatch.setattr('sys.argv', [
+      'precision', '--runs', '/here/runs', '--repeats=3', '--results=/here', '--run', 'runs/a'])
+  assert common.command('precision') == 'python -m benchmarks.precision --repeats=3 --run runs/a'
+
+
 @pytest.mark.parametrize('name', [name for name, _ in page.SECTIONS])
 def test_every_section_says_what_is_measured(name):
   text = page._text(name)                                # pylint: disable=protected-access

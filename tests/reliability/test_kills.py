@@ -38,6 +38,7 @@ def test_a_few_kills(tmp_path, tiny_run, cache):
     place.move(tmp_path / f'moved-{number}')
   assert place.start() == 0, place.log.read_text()
   check_survived(place)
+  assert 'Resuming' in place.log.read_text()
   assert 0 < place.starts[1][0] < 20                   # steps were lost, but not all
   assert chaos.results(place.workdir, means=False) == chaos.results(tiny_run, means=False)
 
