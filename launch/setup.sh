@@ -55,7 +55,8 @@ set_up() {
   if [[ ! -e "$stamp" ]]; then
     echo "Setting up $venv (only this once, a minute or two)."
     "$python" -m venv "$venv" || return
-    install=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    # Python compiles what is imported, then; all of it takes twenty seconds.
+    install=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile)
     # What comes as source alone is built by the setuptools of the first set, and so is cvq itself:
     # for an isolated build pip would fetch whatever is newest, unchecked.
     "${install[@]}" --require-hashes --requirement "$locked/build.txt" || return

@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# As in cvq.evaluation.disentanglement, for tests that import scikit-learn first.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

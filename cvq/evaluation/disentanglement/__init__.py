@@ -16,15 +16,21 @@ At these sizes, for five factors like those of dSprites and one slow core: with 
 for InfoMEC of latents and 6 min for DCI. `python -m benchmarks.metrics` measures it.
 """
 
-from cvq.evaluation.disentanglement.beta_vae_score import beta_vae
-from cvq.evaluation.disentanglement.dci_score import dci
-from cvq.evaluation.disentanglement.factor_vae_score import factor_vae
-from cvq.evaluation.disentanglement.infomec_score import infomec
-from cvq.evaluation.disentanglement.intervals import bootstrap
-from cvq.evaluation.disentanglement.irs_score import irs
-from cvq.evaluation.disentanglement.mig_score import mig
-from cvq.evaluation.disentanglement.modularity_score import modularity_explicitness
-from cvq.evaluation.disentanglement.sap_score import sap
+import os
+
+# Threads of OpenMP wait by spinning, unless told otherwise before scikit-learn loads it. Beside
+# another busy process the trees of DCI take forty times as long then.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+
+from cvq.evaluation.disentanglement.beta_vae_score import beta_vae  # noqa: E402
+from cvq.evaluation.disentanglement.dci_score import dci  # noqa: E402
+from cvq.evaluation.disentanglement.factor_vae_score import factor_vae  # noqa: E402
+from cvq.evaluation.disentanglement.infomec_score import infomec  # noqa: E402
+from cvq.evaluation.disentanglement.intervals import bootstrap  # noqa: E402
+from cvq.evaluation.disentanglement.irs_score import irs  # noqa: E402
+from cvq.evaluation.disentanglement.mig_score import mig  # noqa: E402
+from cvq.evaluation.disentanglement.modularity_score import modularity_explicitness  # noqa: E402
+from cvq.evaluation.disentanglement.sap_score import sap  # noqa: E402
 
 __all__ = ['beta_vae', 'bootstrap', 'dci', 'factor_vae', 'infomec', 'irs', 'mig',
            'modularity_explicitness', 'sap']

@@ -1,6 +1,9 @@
 """Tests of cvq.evaluation.disentanglement.dci_score: tables by hand, importance, categories."""
 
 import math
+import os
+import subprocess
+import sys
 import warnings
 
 from absl.testing import absltest
@@ -32,6 +35,13 @@ class TableTest(parameterized.TestCase):
 
 
 class DciTest(parameterized.TestCase):
+
+  def test_threads_of_the_trees_do_not_spin(self):
+    code = 'from cvq.evaluation import disentanglement'
+    environment = {k: v for k, v in os.environ.items() if not k.startswith('OMP_')}
+    said = subprocess.run([sys.executable, '-c', code], check=True, text=True, capture_output=True,
+                          env=environment | {'OMP_DISPLAY_ENV': 'true'}).stderr
+    self.assertIn("OMP_WAIT_POLICY = 'PASSIVE'", said)
 
   def test_importance_against_the_study_s_trees(self):
     factors = samples.drawn(1200, (3, 3, 2))
