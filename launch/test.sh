@@ -8,4 +8,4 @@ source "$here/setup.sh"
 set_up test
 cd "$repository"
 # A process a core, few of them: each compiles models of its own and takes about 1.5 GB.
-exec python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
+exec python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"

@@ -1,6 +1,8 @@
 """Settings of all tests: CPU, and compilation that favours a quick start over quick code."""
 
+import fcntl
 import os
+import shutil
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # As in cvq.evaluation.disentanglement, for tests that import scikit-learn first.
@@ -17,6 +19,17 @@ compilation.keep('')
 jax.config.update('jax_persistent_cache_min_compile_time_secs', .3)
 
 
+# They take a minute or more: begun first, none of them is left to a single process at the end.
+LONGEST = ('test_processes.py', 'test_steps.py', 'test_page.py', 'test_disk.py', 'test_kills.py',
+           'test_train.py', 'test_docs.py')
+
+
+def pytest_collection_modifyitems(items):
+  """Whole files, in an order that `--no-loadscope-reorder` keeps."""
+  place = {name: number for number, name in enumerate(LONGEST)}
+  items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(autouse=True, scope='module')
 def memory_is_given_back():
   """What a file compiled: gigabytes, over all files."""
@@ -25,13 +38,31 @@ def memory_is_given_back():
 
 
 @pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory):
-  """Work directory of a finished toy run of 20 steps."""
+def once(tmp_path_factory):
+  """once(name, make): a folder that make(folder) fills, in one of the processes of the tests."""
+  place = tmp_path_factory.getbasetemp()
+  if 'PYTEST_XDIST_WORKER' in os.environ:
+    place = place.parent                                 # of all of them
+
+  def made(name, make):
+    folder = place / name
+    with (place / f'{name}.lock').open('a') as mark:
+      fcntl.flock(mark, fcntl.LOCK_EX)
+      if mark.tell() == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        make(folder)
+        mark.write('made')
+    return folder
+  return made
+
+
+@pytest.fixture(scope='session')
+def tiny_run(once):
+  """Work directory of a finished toy run of 20 steps; only to be read."""
   from cvq import train
   from tests import tiny
-  workdir = tmp_path_factory.mktemp('runs') / 'tiny'
-  train.train(tiny.get_config(), str(workdir))
-  return workdir
+  return once('tiny', lambda folder: train.train(tiny.get_config(), str(folder)))
 
 
 @pytest.fixture(scope='session')

@@ -1,6 +1,7 @@
 """Tests of cvq.evaluate."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -27,6 +28,16 @@ def test_imbalanced_training_is_evaluated_balanced_and_as_drawn(tmp_path, capsys
   assert result['imbalanced']['intervention']['copy_mse'] < result['intervention']['copy_mse']
   text = capsys.readouterr().out
   assert 'drawn as in training: action' in text and '(not levelled: 0.1' in text
+
+
+@pytest.mark.slow
+def test_alone_it_gives_the_figures_that_training_ended_with(tiny_run, tmp_path):
+  workdir = shutil.copytree(tiny_run, tmp_path / 'run')
+  trained = json.loads((workdir / 'evaluation.json').read_text())
+  (workdir / 'evaluation.json').unlink()
+  result = evaluate.evaluate(tiny.get_config(), str(workdir))
+  assert json.loads((workdir / 'evaluation.json').read_text()) == result
+  assert result | {'seconds': 0} == trained | {'seconds': 0}
 
 
 def test_global_level_counts_what_moved_and_what_stayed():

@@ -1,5 +1,7 @@
 """A toy run, trained once, and its report."""
 
+import json
+import pathlib
 import types
 
 import pytest
@@ -23,9 +25,14 @@ def tiny_config(seed: int = 0):
 
 
 @pytest.fixture(scope='session', name='toy')
-def fixture_toy(tmp_path_factory):
+def fixture_toy(once):
   """.workdir, .config, .report of a toy run that stands beside one of another seed."""
-  folder = tmp_path_factory.mktemp('toy')
+  folder = once('toy', _write)
+  return types.SimpleNamespace(workdir=folder / 'run-0', config=tiny_config(),
+                               report=json.loads((folder / 'returned.json').read_text()))
+
+
+def _write(folder: pathlib.Path) -> None:
   for seed in (0, 1):
     train.train(tiny_config(seed), str(folder / f'run-{seed}'))
   with pytest.MonkeyPatch.context() as patch:         # boosted trees of 40 classes take a minute
@@ -34,4 +41,4 @@ def fixture_toy(tmp_path_factory):
     patch.setenv('CVQ_DATA_DIR', str(folder / 'data'))           # where the oracle is put
     report = collect.write_report(tiny_config(), str(folder / 'run-0'),
                                   compare=[str(folder / 'run-1')], sizes=SIZES)
-  return types.SimpleNamespace(workdir=folder / 'run-0', config=tiny_config(), report=report)
+  (folder / 'returned.json').write_text(json.dumps(report))
