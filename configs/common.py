@@ -64,6 +64,7 @@ def base() -> ConfigDict:
   t.width = 128                     # tied: of a node
   t.heads = 4                       # tied
   t.mlp = 256                       # tied
+  t.rounds = 1                      # tied: of messages along the edges
   t.edge_hidden = 32                # hidden width of the edge scorer (800 in the paper)
   t.attention = 'gatv2'             # graph: gatv2 | dot
   t.hidden = 100                    # graph: of a head of the first layer
@@ -158,7 +159,7 @@ def base() -> ConfigDict:
   return c
 
 
-PRESETS = ('smoke', 'paper')
+PRESETS = ('smoke', 'best', 'paper')
 _SHORTHANDS = {'batch': 'train.batch_size', 'steps': 'train.steps', 'seed': 'seed'}
 
 
@@ -184,6 +185,8 @@ def experiment(arg: str, name: str, source: str, *, images: int, transitions: in
   config.update_from_flattened_dict(fields or {})
   if config.preset == 'smoke':
     _smoke(config)
+  elif config.preset == 'best':
+    _best(config)
   elif config.preset == 'paper':
     _paper(config, images, transitions)
   config.update_from_flattened_dict(shorthands)
@@ -228,6 +231,13 @@ def _smoke(config: ConfigDict) -> None:
   config.evaluation.plan_pairs = 16
   config.log.every = 10
   config.log.evaluate_every = config.log.picture_every = config.checkpoint.every = 100
+
+
+def _best(config: ConfigDict) -> None:
+  """Three times as long, with a second round of messages, which pays only then."""
+  config.model.transition.rounds = 2
+  config.train.steps *= 3
+  config.train_global.steps *= 2
 
 
 def _paper(config: ConfigDict, images: int, transitions: int) -> None:

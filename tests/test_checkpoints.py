@@ -194,6 +194,15 @@ def test_a_run_from_before_products_had_a_choice_goes_on_in_float32(tmp_path):
     checkpoints.check_config(str(tmp_path), small.config(train__products='bfloat16'))
 
 
+def test_a_run_from_before_rounds_had_a_choice_goes_on_with_one(tmp_path):
+  fields = checkpoints.to_json(small.config())
+  del fields['model']['transition']['rounds']
+  (tmp_path / 'config.json').write_text(json.dumps(fields))
+  checkpoints.check_config(str(tmp_path), small.config())
+  with pytest.raises(UserError, match='model.transition.rounds: 1 -> 2'):
+    checkpoints.check_config(str(tmp_path), small.config(model__transition__rounds=2))
+
+
 def test_damaged_config_is_named(tmp_path):
   pathlib.Path(tmp_path / 'config.json').write_text('{"seed": ')
   with pytest.raises(UserError, match='config.json is damaged'):

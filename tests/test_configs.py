@@ -18,7 +18,7 @@ def config_of(name: str, arg: str = ''):
 
 
 @pytest.mark.parametrize('name', MODULES)
-@pytest.mark.parametrize('arg', ['', 'smoke', 'paper', 'paper,batch=8', 'smoke,steps=5,seed=3'])
+@pytest.mark.parametrize('arg', ['', 'smoke', 'best', 'paper', 'paper,batch=8', 'smoke,steps=5,seed=3'])
 def test_presets_are_valid(name, arg):
   config = config_of(name, arg)
   configuration.validate(config)
@@ -27,6 +27,17 @@ def test_presets_are_valid(name, arg):
   assert config.name == config.dataset.name == name
   assert config.dataset.source in MODULES[name].SOURCES
   assert config.preset == arg.split(',')[0]
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_best_is_the_default_for_longer(name):
+  config, best = config_of(name), config_of(name, 'best')
+  changed = {field: (before, after) for (field, before), (_, after) in zip(
+      configuration.leaves(config), configuration.leaves(best), strict=True) if before != after}
+  assert changed == {
+      'preset': ('', 'best'), 'model.transition.rounds': (1, 2),
+      'train.steps': (config.train.steps, 3 * config.train.steps),
+      'train_global.steps': (config.train_global.steps, 2 * config.train_global.steps)}
 
 
 @pytest.mark.parametrize('name', sorted(set(MODULES) - {'celeb_a'}))

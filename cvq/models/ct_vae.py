@@ -127,7 +127,8 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
         codebooks=q.codebooks, codes=q.codes, dim=dim, grid=grid, num_actions=num_actions,
         width=t.width, heads=t.heads, mlp=t.mlp, edge_hidden=t.edge_hidden, noise=t.noise,
         noise_scale=t.noise_scale, sampling=t.sampling,
-        evaluation_sampling=t.evaluation_sampling, graph_temperature=t.graph_temperature)
+        evaluation_sampling=t.evaluation_sampling, graph_temperature=t.graph_temperature,
+        rounds=t.rounds)
   else:
     layer = gat.GraphTransition(
         codebooks=q.codebooks, codes=q.codes, grid=grid, num_actions=num_actions,

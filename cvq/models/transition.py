@@ -95,6 +95,7 @@ class TiedTransition(nn.Module):
   sampling: str
   evaluation_sampling: str
   graph_temperature: float
+  rounds: int
 
   def observe(self, quantized: Quantized, *, train: bool, identity: bool = False) -> None:
     """Without an action every variable keeps its code, by construction: nothing to learn."""
@@ -104,7 +105,8 @@ class TiedTransition(nn.Module):
     self.position = self.param('position', nn.initializers.normal(.02), (s, self.width))
     self.embed = nn.Dense(self.width)
     self.graph = SharedGraph(self.edge_hidden, self.grid)
-    self.inference = GraphSelfAttention(self.heads, self.mlp, self.grid)
+    block = lambda: GraphSelfAttention(self.heads, self.mlp, self.grid)
+    self.inference, self.further = block(), [block() for _ in range(self.rounds - 1)]
     self.child = nn.Dense(self.width)
     self.action_scale = nn.Embed(
         self.num_actions, self.width, embedding_init=nn.initializers.normal(.02))
@@ -141,7 +143,9 @@ class TiedTransition(nn.Module):
     if method != 'mean':
       edges = edges * causal_graph.sample_bernoulli(
           edge_logits, key, method=method, temperature=self.graph_temperature)
-    return self.inference(nodes, edges, root), edge_logits, edges
+    for block in (self.inference, *self.further):
+      nodes = block(nodes, edges, root)
+    return nodes, edge_logits, edges
 
   def __call__(self, quantized: Quantized, actions: jax.Array, *, train: bool) -> Prediction:
     """The codes of y under M actions for each x.

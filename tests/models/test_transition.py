@@ -1,0 +1,152 @@
+"""The default transition layer against a NumPy loop, and how far its messages reach."""
+
+import functools
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import parameterized
+
+from cvq.models import transition
+from cvq.models.quantizer import Quantized, look_up, normalise
+
+B, K, N, D, A, WIDTH, HEADS, GRID = 2, 2, 5, 3, 4, 8, 2, (2, 3)
+S = math.prod(GRID)
+ACTIONS = jnp.broadcast_to(jnp.arange(A), (B, A))
+
+
+def quantized():
+  codebook = normalise(jax.random.normal(jax.random.key(0), (K, N, D)))
+  codes = jax.random.randint(jax.random.key(1), (B, K * S), 0, N)
+  vectors = look_up(codes, codebook)
+  return Quantized(codes, vectors, vectors, codebook)
+
+
+@functools.cache
+def make(rounds=1):
+  """-> layer, params (random, so that no bias is zero)."""
+  layer = transition.TiedTransition(
+      codebooks=K, codes=N, dim=D, grid=GRID, num_actions=A, width=WIDTH, heads=HEADS, mlp=7,
+      edge_hidden=4, noise='off', noise_scale=1., sampling='mean', evaluation_sampling='mean',
+      graph_temperature=1., rounds=rounds)
+  shapes = jax.eval_shape(
+      lambda: layer.init(jax.random.key(0), quantized(), ACTIONS, train=False))['params']
+  leaves, tree = jax.tree.flatten(shapes)
+  keys = jax.random.split(jax.random.key(2), len(leaves))
+  return layer, jax.tree.unflatten(
+      tree, [.5 * jax.random.normal(key, x.shape) for key, x in zip(keys, leaves)])
+
+
+def sigmoid(x):
+  return 1 / (1 + np.exp(-x))
+
+
+def gelu(x):
+  return np.asarray(jax.nn.gelu(x))
+
+
+def dense(p, x):
+  return x @ p['kernel'] + p['bias']
+
+
+def norm(p, x):
+  return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6) * p['scale'] \
+      + p['bias']
+
+
+def places():
+  return [(i // GRID[1], i % GRID[1]) for i in range(S)]
+
+
+def offset(table, child, parent):
+  """The entry of a table of relative positions."""
+  (r, c), (r2, c2) = places()[child], places()[parent]
+  return table[..., r - r2 + GRID[0] - 1, c - c2 + GRID[1] - 1]
+
+
+def block(p, nodes, edges):
+  """One round of messages of one example, by a loop over children, heads and parents."""
+  x = norm(p['norm_attention'], nodes)
+  q, k, v = (dense(p[name], x).reshape(S, HEADS, -1) for name in ('query', 'key', 'value'))
+  heard = np.zeros((S, HEADS, WIDTH // HEADS))
+  for i in range(S):
+    for h in range(HEADS):
+      mass = [edges[i, j] * np.exp(q[i, h] @ k[j, h] / np.sqrt(WIDTH // HEADS)
+                                   + offset(p['bias'], i, j)[h]) for j in range(S)]
+      heard[i, h] = sum(m * v[j, h] for j, m in enumerate(mass)) / sum(mass)
+  x = nodes + dense(p['out'], heard.reshape(S, -1))
+  return x + dense(p['mlp_out'], gelu(dense(p['mlp_in'], norm(p['norm_mlp'], x))))
+
+
+def reference(p, vectors, codebook, rounds):
+  """One example: log-odds of codes [A, V, N] and mask [A, V], edges [S, S], graph [A, S, S]."""
+  patches = vectors.reshape(K, S, D)
+  nodes = np.stack([dense(p['embed'], np.concatenate(patches[:, i]) * np.sqrt(D))
+                    for i in range(S)]) + p['position']
+  edges = np.zeros((S, S))
+  for i in range(S):
+    for j in range(S):
+      score = dense(p['graph']['child'], nodes[i]) @ dense(p['graph']['parent'], nodes[j])
+      edges[i, j] = sigmoid(score / 2 + offset(p['graph']['offset'], i, j))  # 2: root of 4
+  for name in ['inference'] + [f'further_{r}' for r in range(rounds - 1)]:
+    nodes = block(p[name], nodes, edges)
+  logits, mask = np.zeros((A, K, S, N)), np.zeros((A, K, S))
+  graph = np.zeros((A, S, S))
+  for a in range(A):
+    for i in range(S):
+      hidden = gelu(dense(p['child'], nodes[i]) * (1 + p['action_scale']['embedding'][a])
+                    + p['action_shift']['embedding'][a])
+      step = dense(p['step'], hidden).reshape(K, D)
+      mask[a, :, i] = dense(p['mask'], hidden)
+      for k in range(K):
+        target = np.asarray(normalise(patches[k, i] + step[k]))
+        logits[a, k, i] = np.exp(p['log_kappa']) * codebook[k] @ target
+      touched = 1 - np.prod(1 - sigmoid(mask[a, :, i]))
+      graph[a, i] = (1 - touched) * np.eye(S)[i] + touched * edges[i]
+  return logits.reshape(A, K * S, N), mask.reshape(A, K * S), edges, graph
+
+
+class TiedTransitionTest(chex.TestCase):
+
+  @chex.variants(with_jit=True, without_jit=True)
+  @parameterized.parameters(1, 2)
+  def test_equals_a_loop_over_nodes_and_actions(self, rounds):
+    layer, params = make(rounds)
+    q = quantized()
+    out = self.variant(lambda p: layer.apply({'params': p}, q, ACTIONS, train=False))(params)
+    chex.assert_shape(out.vectors, (B, A, K * S, D))
+    np.testing.assert_allclose(jnp.linalg.norm(out.vectors, axis=-1), 1, rtol=1e-5)
+    arrays = jax.tree.map(np.asarray, params)
+    for b in range(B):
+      logits, mask, edges, graph = reference(
+          arrays, np.asarray(q.vectors[b]), np.asarray(q.codebook), rounds)
+      np.testing.assert_allclose(out.logits[b], logits, rtol=1e-4, atol=1e-5)
+      np.testing.assert_allclose(out.mask_logits[b], mask, rtol=1e-4, atol=1e-5)
+      np.testing.assert_allclose(jax.nn.sigmoid(out.edge_logits[b, 0]), edges, rtol=1e-4)
+      np.testing.assert_allclose(out.graph[b], graph, rtol=1e-4, atol=1e-6)
+
+  @parameterized.parameters(1, 2, 3)
+  def test_each_round_carries_messages_one_edge_further(self, rounds):
+    """On a chain, every node has the one to the left and itself as parents, and no other."""
+    layer, params = make(rounds)
+    off = jnp.full(params['graph']['offset'].shape, -200.)
+    left = off.at[GRID[0] - 1, GRID[1] - 1:GRID[1] + 1].set(200.)            # same row; 0 or 1
+    params = params | {'graph': params['graph'] | {'offset': left}}
+    q = quantized()
+
+    def of_last(vectors):                        # of the first row: places 0, 1 and 2
+      return layer.apply({'params': params}, q.replace(vectors=vectors),
+                         method=layer.context)[0, 2]
+    gradient = jax.jacobian(of_last)(q.vectors)[:, 0].reshape(WIDTH, K, S, D)
+    reached = np.abs(gradient).max((0, 1, 3)) > 1e-3
+    np.testing.assert_array_equal(reached, [rounds >= 2, True, True, False, False, False])
+
+  def test_an_action_is_predicted_alike_alone_and_among_others(self):
+    layer, params = make()
+    predict = lambda actions: layer.apply({'params': params}, quantized(), actions, train=False)
+    every, one = predict(ACTIONS), predict(jnp.array([[2], [0]]))
+    for name in ('logits', 'mask_logits', 'graph', 'vectors'):
+      expected = jnp.stack([getattr(every, name)[0, 2], getattr(every, name)[1, 0]])
+      np.testing.assert_allclose(getattr(one, name)[:, 0], expected, rtol=1e-5, atol=1e-6)
