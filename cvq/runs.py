@@ -105,8 +105,10 @@ def _defaults(given: ConfigDict) -> ConfigDict:
                     f'{", ".join(datasets.names())}.')
   try:
     module = importlib.import_module(f'configs.{given.dataset.name}')
-  except ModuleNotFoundError:              # the package alone is installed: no older runs then
-    return given.copy_and_resolve_references()
+  except ModuleNotFoundError:              # the package alone is installed
+    given = given.copy_and_resolve_references()
+    given.model.transition.rounds = given.model.transition.get('rounds', 1)
+    return given
   return module.get_config('')
 
 

@@ -11,6 +11,9 @@ angle. So a reading counts as right, too, if the image with that value in place 
 and all other factors true, differs from the true image at most half as much as the image of the
 nearest step of that factor does (mean absolute difference of the pixels). One step away is never
 so near, so an image that did not change is not precise, unless y is pixel for pixel x.
+
+**What x leaves open.** Look-alikes of x may lead to other y: a quarter turn of a square cannot be
+seen, that of the ellipse that it becomes can. `foreseeable` counts how often the best guess is right.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from cvq.evaluation.factor_reader import Reader
 
 NEAR = .5                     # of the difference that one step makes: a look-alike
 SUBJECTS = ('model', 'truth', 'reconstruction', 'copy')
+FEW = 1024                    # transitions of which it is counted what x leaves open
 
 
 def read_right(images: Images, index: np.ndarray, readings: np.ndarray) -> np.ndarray:
@@ -62,6 +66,45 @@ def _alike(images: Images, index: np.ndarray, other: np.ndarray, factor: np.ndar
       steps.append(np.where(valid, gap(place), np.inf))
     alike[rows] = gap(other[rows]) <= NEAR * np.minimum(*steps)
   return alike
+
+
+def foreseeable(images: Images, source: np.ndarray, action: np.ndarray) -> np.ndarray:
+  """How often the best single guess of y is right, for one who cannot tell x from its look-alikes.
+
+  These are x and all images that differ from it in one factor's value, not the asked factor's, and
+  look like it. Each may be the true one, and has its y; the best guess is the y that looks like
+  most of them.
+
+  Args:
+    images: of a full grid. source, action: [n] int, valid transitions.
+
+  Returns:
+    [n], in (0, 1].
+  """
+  space, rows = images.space, np.arange(len(source))
+  values, asked = images.factors(source), action % images.space.num_factors
+  row, place = [rows], [source]
+  for factor, size in enumerate(space.sizes):
+    for value in range(size):
+      some = rows[(values[:, factor] != value) & (asked != factor)]
+      other = values[some]
+      other[:, factor] = value
+      other = space.to_index(other)
+      alike = _alike(images, source[some], other, np.full(len(some), factor))
+      row.append(some[alike])
+      place.append(other[alike])
+  row, place = np.concatenate(row), np.concatenate(place)
+  order = np.argsort(row, kind='stable')
+  row, place = row[order], place[order]
+  y, counts = space.step(place, action[row])[0], np.bincount(row)
+  # All pairs of a guess and a truth among the look-alikes of the same x.
+  guess = np.repeat(np.arange(len(y)), counts[row])
+  first = np.cumsum(counts) - counts
+  truth = np.arange(len(guess)) - np.repeat(np.cumsum(counts[row]) - counts[row], counts[row]) \
+      + first[row[guess]]
+  right = read_right(images, y[truth], images.factors(y[guess])).all(-1)
+  share = np.bincount(guess, right) / counts[row]                            # of each guess
+  return np.maximum.reduceat(share, first)
 
 
 def tally(right: np.ndarray, action: np.ndarray) -> dict[str, float]:
@@ -122,11 +165,12 @@ def judge(model: Any, dataset: Dataset | None = None, *,
 
   Returns:
     Python numbers: 'pairs'; for each of 'model', 'truth' (the true y: what the oracle allows),
-    'reconstruction' (of y: what the decoder allows) and 'copy' (of x) `tally`; 'per_action' of the
-    model, `by_action`; 'reader': 'exact' and 'right', by factor, the share of the true y whose
-    value it reads, and whose value or a look-alike, with its 'steps', 'batch' and 'seconds' of
-    training. None, with a line, for images that are a sample of the combinations: of such an
-    action there is no true image.
+    'reconstruction' (of y: what the decoder allows) and 'copy' (of x) `tally`; 'foreseeable', the
+    same of the best guess for one who sees x, on the first 1,024; 'per_action' of the model,
+    `by_action`; 'reader': 'exact' and 'right', by factor, the share of the true y whose value it
+    reads, and whose value or a look-alike, with its 'steps', 'batch' and 'seconds' of training.
+    None, with a line, for images that are a sample of the combinations: of such an action there is
+    no true image.
 
   Raises:
     UserError: see `open_reader`.
@@ -150,10 +194,12 @@ def judge(model: Any, dataset: Dataset | None = None, *,
       readings[name].append(reader.read(seen))
   right = {name: read_right(images, target, np.concatenate(parts))
            for name, parts in readings.items()}
+  best = float(foreseeable(images, source[:FEW], action[:FEW]).mean())
   exact = np.concatenate(readings['truth']) == images.factors(target)
   share = lambda table: dict(zip(space.names, table.mean(0).tolist()))
   return {
       'pairs': len(source), **{name: tally(right[name], action) for name in SUBJECTS},
+      'foreseeable': {'precision': 1., 'stability': best, 'both': best},
       'per_action': by_action(right['model'], action, space.action_names),
       'reader': {'exact': share(exact), 'right': share(right['truth']),
                  'steps': reader.about['steps'], 'batch': factor_reader.BATCH,

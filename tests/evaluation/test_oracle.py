@@ -68,6 +68,20 @@ def test_readings_of_any_shape():
   np.testing.assert_array_equal(right, SPACE.to_factors(index) == readings)
 
 
+def test_foreseeable_by_hand():
+  """An angle repeats after two steps on kind 0, after one on kind 1, and never on kind 2."""
+  space = FactorSpace((Factor('kind', 3), Factor('angle', 4, 'cyclic')))
+  images = _images(space, [(0, 9), (0, 99), (0, 9), (0, 99), *[(100, 50)] * 4,
+                           (200, 0), (200, 60), (200, 120), (200, 180)])
+  index = lambda *pairs: space.to_index(np.array(pairs))
+  source = index((0, 1), (1, 2), (1, 2), (2, 3), (0, 0), (2, 1))
+  action = np.array([0, 0, 2, 2, 1, 3])
+  # Two angles, all of which look alike afterwards; four, of which none does; four, of which every
+  # second does; one. Steps in angle leave nothing open: kinds differ.
+  np.testing.assert_array_equal(
+      oracle.foreseeable(images, source, action), [1, .25, .5, 1, 1, 1])
+
+
 class _Model:
   """A model that knows the grid; `move` says what it makes of (index, action)."""
 
@@ -102,6 +116,7 @@ def test_a_true_model_is_precise_and_stable_around_the_cycle_too():
   for of in ('model', 'truth', 'reconstruction'):
     assert found[of] == {'precision': 1, 'stability': 1, 'both': 1}
   assert found['copy'] == {'precision': 0, 'stability': 1, 'both': 0}
+  assert found['foreseeable'] == {'precision': 1, 'stability': 1, 'both': 1}
   assert found['per_action']['angle-1'] == {'pairs': 12, 'precision': 1, 'stability': 1, 'both': 1}
   assert found['reader']['exact'] == found['reader']['right'] == {'size': 1, 'angle': 1}
 
