@@ -13,7 +13,8 @@ nearest step of that factor does (mean absolute difference of the pixels). One s
 so near, so an image that did not change is not precise, unless y is pixel for pixel x.
 
 **What x leaves open.** Look-alikes of x may lead to other y: a quarter turn of a square cannot be
-seen, that of the ellipse that it becomes can. `foreseeable` counts how often the best guess is right.
+seen, that of the ellipse that it becomes can. `foreseeable` counts how often the best guess is
+right.
 """
 
 from __future__ import annotations
