@@ -65,6 +65,7 @@ def base() -> ConfigDict:
   t.heads = 4                       # tied
   t.mlp = 256                       # tied
   t.rounds = 1                      # tied: of messages along the edges
+  t.alternatives = 1                # tied: L, outcomes of an action, of which one comes true
   t.edge_hidden = 32                # hidden width of the edge scorer (800 in the paper)
   t.attention = 'gatv2'             # graph: gatv2 | dot
   t.hidden = 100                    # graph: of a head of the first layer
@@ -115,6 +116,7 @@ def base() -> ConfigDict:
   t.drawn = 1                       # of these, at most so many are drawn; of others codes count
   t.modes = 'mixed'                 # mixed (all three on every batch) | alternate
   t.mode_weights = (1., 1., 1.)     # alternate: base, action, causal
+  t.split_at = .3                   # share of the steps after which alternatives part
   t.trainable = 'all'               # all | transition (two stages: the autoencoder is frozen)
   t.learning_rate = 2e-3
   t.warmup = 0
@@ -234,8 +236,8 @@ def _smoke(config: ConfigDict) -> None:
 
 
 def _best(config: ConfigDict) -> None:
-  """Three times as long, with a second round of messages, which pays only then."""
-  config.model.transition.rounds = 2
+  """Three times as long, with a second round of messages and alternatives: these pay only then."""
+  config.model.transition.rounds = config.model.transition.alternatives = 2
   config.train.steps *= 3
   config.train_global.steps *= 2
 

@@ -280,11 +280,12 @@ def write_config(workdir: str, config: Any) -> None:
 
 
 def _upgraded(before: dict, now: dict) -> dict:
-  """An older config with newer fields of `now`: no global level, products of float32, one round."""
+  """An older config with newer fields of `now`: no global level, and what was the only choice."""
   if 'products' in now.get('train', {}) and 'train' in before:
-    before = before | {'train': {'products': 'float32'} | before['train']}
+    train = {'products': 'float32', 'split_at': now['train']['split_at']}
+    before = before | {'train': train | before['train']}
   if 'rounds' in now.get('model', {}).get('transition', {}) and 'model' in before:
-    transition = {'rounds': 1} | before['model'].get('transition', {})
+    transition = {'rounds': 1, 'alternatives': 1} | before['model'].get('transition', {})
     before = before | {'model': before['model'] | {'transition': transition}}
   if 'train_global' not in before:
     before = before | {'train_global': now['train_global'] | {'steps': 0}}

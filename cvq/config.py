@@ -48,7 +48,7 @@ _MAY_BE_ZERO = {
     'checkpoint.keep_best'}
 _MAY_BE_NEGATIVE = {'model.decoder.bias'}
 _LARGEST = 2**31 - 1          # of whole numbers: what the device counts with
-_BELOW_ONE = {'model.quantizer.decay', 'loss.edge_prior', 'train.b2'}
+_BELOW_ONE = {'model.quantizer.decay', 'loss.edge_prior', 'train.b2', 'train.split_at'}
 _LEAST_FREE = 64 * 2**20      # bytes: a checkpoint of the default model takes about 12 MB
 
 

@@ -79,8 +79,8 @@ def from_codes(variables: Any, codes: jax.Array, model: CTVAE) -> Quantized:
 
 
 def predict(variables: Any, quantized: Quantized, actions: jax.Array, model: CTVAE) -> Prediction:
-  """Distribution over the codes that M actions each lead to. actions: [B, M] int."""
-  return model.apply(variables, quantized, actions, train=False, method=model.predict)
+  """The codes that M actions each lead to, by its likeliest alternative. actions: [B, M] int."""
+  return model.apply(variables, quantized, actions, method=model.imagine)
 
 
 def _encode(variables: Any, images: jax.Array, model: CTVAE) -> Quantized:

@@ -52,16 +52,34 @@ def negative_log_likelihood(log_prob: jax.Array) -> jax.Array:
   return -log_prob.sum(-1).mean()
 
 
-def posterior_logits(log_prob: jax.Array, temperature: jax.Array) -> jax.Array:
+def alternative_scores(log_prob: jax.Array, temperature: jax.Array, weights: jax.Array
+                       ) -> jax.Array:
+  """Log of weight and tempered likelihood of each alternative.
+
+  Args:
+    log_prob: [B, T, M * L, V]. temperature: [] > 0. weights: [B, M, L] log-probabilities.
+
+  Returns:
+    [B, T, M, L].
+  """
+  scores = log_prob.sum(-1) / temperature
+  return scores.reshape(*scores.shape[:2], *weights.shape[1:]) + weights[:, None]
+
+
+def posterior_logits(log_prob: jax.Array, temperature: jax.Array,
+                     weights: jax.Array | None = None) -> jax.Array:
   """Log-odds of every action, up to a constant: -NLL / temperature. DESIGN section 3, causal.
 
   Args:
-    log_prob: [B, T, M, V]. temperature: [] > 0.
+    log_prob: [B, T, M, V], or [B, T, M * L, V] of L alternatives. temperature: [] > 0.
+    weights: [B, M, L] log-probabilities of the alternatives, if there are any.
 
   Returns:
     [B, T, M].
   """
-  return log_prob.sum(-1) / temperature
+  if weights is None:
+    return log_prob.sum(-1) / temperature
+  return jax.nn.logsumexp(alternative_scores(log_prob, temperature, weights), axis=-1)
 
 
 def global_steps(x: jax.Array, y: jax.Array, shifts: jax.Array) -> tuple[jax.Array, jax.Array]:

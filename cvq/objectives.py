@@ -1,8 +1,8 @@
 """The objective of each mode: which terms of `cvq.losses` a batch contributes.
 
 Modes: 'reconstruction' (no transition layer), 'base', 'action', 'causal' (one each, as the paper
-trains), 'mixed' (all of them on every batch, sharing one pass through the encoder), and 'global'
-(the global level alone).
+trains), 'mixed' (all of them on every batch, sharing one pass through the encoder), 'single' (the
+same before alternatives of an action part), and 'global' (the global level alone).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cvq.models import global_level, prediction as pred, quantizer as vq
 from cvq.models.ct_vae import CTVAE
 from cvq.models.quantizer import Quantized
 
-MODES = ('reconstruction', 'base', 'action', 'causal', 'mixed', 'global')
+MODES = ('reconstruction', 'base', 'action', 'causal', 'mixed', 'single', 'global')
 
 
 def to_float(images: jax.Array) -> jax.Array:
@@ -49,6 +49,7 @@ def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CT
   variables = {'params': params, 'codebook': {'quantizer': stats}}
   apply = lambda method, *args, **kwargs: model.apply(
       variables, *args, method=method, rngs={'sample': key}, **kwargs)
+  single, mode = mode == 'single', 'mixed' if mode == 'single' else mode
   x = to_float(batch['x'])
   b = x.shape[0]
   images, drawn = x, 0
@@ -79,7 +80,7 @@ def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CT
       others = apply(model.encode, _flat(y[:, drawn:])).codes
       y_codes = jnp.concatenate([y_codes, others.reshape(b, -1, y_codes.shape[-1])], axis=1)
     more, figures = _transition_terms(
-        apply, model, config, mode, from_x, y_codes, images[b:], batch['action'])
+        apply, model, config, mode, single, from_x, y_codes, images[b:], batch['action'])
     terms |= more
 
   loss = sum(config.loss[name] * value for name, value in terms.items())
@@ -123,8 +124,8 @@ def _global_terms(apply, model: CTVAE, quantized: Quantized, actions: jax.Array
           {'global_exact': right})
 
 
-def _transition_terms(apply, model: CTVAE, config: Any, mode: str, from_x: Quantized,
-                      y_codes: jax.Array, y_images: jax.Array, actions: jax.Array
+def _transition_terms(apply, model: CTVAE, config: Any, mode: str, single: bool,
+                      from_x: Quantized, y_codes: jax.Array, y_images: jax.Array, actions: jax.Array
                       ) -> tuple[dict, dict]:
   """Action mode needs the true action only, causal mode all of them; both score codes of y.
 
@@ -132,13 +133,14 @@ def _transition_terms(apply, model: CTVAE, config: Any, mode: str, from_x: Quant
   """
   b, t = actions.shape
   hypotheses = actions if mode == 'action' else model.every_action(b)
-  prediction = apply(model.predict, from_x, hypotheses, train=True)
+  prediction = apply(model.predict, from_x, hypotheses, train=True, single=single)
   log_prob = pred.log_probability(prediction, from_x.codes, y_codes)         # [B, T, M, V]
   true = jnp.broadcast_to(jnp.arange(t), (b, t)) if mode == 'action' else actions
-  of_true = jnp.take_along_axis(log_prob, true[:, :, None, None], axis=2)[:, :, 0]
+  temperature = apply(model.temperature)
+  nll, true = _likelihood(log_prob, true, temperature, prediction.weights)
   terms, figures = {}, {}
   if mode in ('action', 'mixed'):
-    terms['action_nll'] = losses.negative_log_likelihood(of_true)
+    terms['action_nll'] = nll
     terms['edge_kl'] = losses.edge_kl(prediction.edge_logits, config.loss.edge_prior)
     terms['graph_size'] = losses.graph_size(jax.nn.sigmoid(prediction.edge_logits))
     terms['no_parent'] = losses.no_parent(prediction.edge_logits)
@@ -153,7 +155,31 @@ def _transition_terms(apply, model: CTVAE, config: Any, mode: str, from_x: Quant
       outputs = apply(model.decode, expected.reshape(-1, *expected.shape[2:]))
       terms['action_image'] = losses.reconstruction(outputs, y_images, model.likelihood)
   if mode in ('causal', 'mixed'):
-    logits = losses.posterior_logits(log_prob, apply(model.temperature))
+    logits = losses.posterior_logits(log_prob, temperature, prediction.weights)
     terms['retrieval'] = losses.retrieval(logits, actions)
     figures['retrieval_accuracy'] = (logits.argmax(-1) == actions).mean(dtype=jnp.float32)
   return terms, figures
+
+
+def _likelihood(log_prob: jax.Array, true: jax.Array, temperature: jax.Array,
+                weights: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+  """-log p(y | x, a), and the hypothesis that y came from.
+
+  With alternatives, that of a mixture of tempered likelihoods, as the posterior takes them: few
+  of the variables are independent evidence on which alternative came true.
+
+  Args:
+    log_prob: [B, T, M, V], or [B, T, M * L, V]. true: [B, T] in 0 .. M - 1. temperature: [].
+    weights: [B, M, L], or None.
+
+  Returns:
+    [], and [B, T] in 0 .. M * L - 1.
+  """
+  if weights is None:
+    of_true = jnp.take_along_axis(log_prob, true[:, :, None, None], axis=2)[:, :, 0]
+    return losses.negative_log_likelihood(of_true), true
+  temperature = jax.lax.stop_gradient(temperature)
+  scores = losses.alternative_scores(log_prob, temperature, weights)         # [B, T, M, L]
+  scores = jnp.take_along_axis(scores, true[:, :, None, None], axis=2)[:, :, 0]
+  nll = -temperature * jax.nn.logsumexp(scores, axis=-1).mean()
+  return nll, true * weights.shape[-1] + scores.argmax(-1)

@@ -107,7 +107,8 @@ def _defaults(given: ConfigDict) -> ConfigDict:
     module = importlib.import_module(f'configs.{given.dataset.name}')
   except ModuleNotFoundError:              # the package alone is installed
     given = given.copy_and_resolve_references()
-    given.model.transition.rounds = given.model.transition.get('rounds', 1)
+    for name in ('rounds', 'alternatives'):
+      given.model.transition[name] = given.model.transition.get(name, 1)
     return given
   return module.get_config('')
 

@@ -170,7 +170,7 @@ def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
   action = batch['action']
   from_x, from_y = apply(model.encode, x), apply(model.encode, y)
   b = x.shape[0]
-  prediction = apply(model.predict, from_x, model.every_action(b), train=False)
+  prediction = apply(model.imagine, from_x, model.every_action(b))
   posterior = jax.nn.softmax(apply(model.posterior_logits, from_x, from_y))
 
   of_true = lambda a: jnp.take_along_axis(
@@ -222,7 +222,7 @@ def imagine_step(state: TrainState, x: jax.Array, *, model: CTVAE) -> dict:
       state.variables, *args, method=method, **kwargs)
   quantized = apply(model.encode, objectives.to_float(x))
   b, a = x.shape[0], model.transition.num_actions
-  prediction = apply(model.predict, quantized, model.every_action(b), train=False)
+  prediction = apply(model.imagine, quantized, model.every_action(b))
   expected = pred.expected_vectors(
       prediction, quantized.codes, quantized.vectors, quantized.codebook)
   images = apply(model.to_images, expected.reshape(b * a, *expected.shape[2:]))

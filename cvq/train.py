@@ -34,10 +34,18 @@ def mode_of(config: Any, step: int) -> str:
   if step >= config.pretrain.steps + config.train.steps:
     return 'global'
   if config.train.modes == 'mixed':
-    return 'mixed'
+    early = step < config.pretrain.steps + config.train.split_at * config.train.steps
+    return 'single' if early and _has_alternatives(config) else 'mixed'
   weights = np.asarray(config.train.mode_weights, np.float64)
   u = np.random.Generator(np.random.Philox(key=config.seed, counter=step)).random()
   return ALTERNATE[int(np.searchsorted(np.cumsum(weights / weights.sum()), u, side='right'))]
+
+
+def _has_alternatives(config: Any) -> bool:
+  if config.method != 'ct_vae':
+    return False
+  layer = config.model.transition
+  return layer.name == 'tied' and layer.alternatives > 1
 
 
 def check_finite(scalars: dict, step: int, last_good: int | None) -> None:
@@ -107,7 +115,7 @@ class Loop:
         mode: parallel.parallel_train_step(functools.partial(
             self.session.method.train_step, model=self.session.model,
             optimizer=self.session.optimizer, config=config, mode=mode, axis_name=parallel.AXIS))
-        for mode in ('reconstruction', 'mixed', 'global', *ALTERNATE)}
+        for mode in ('reconstruction', 'single', 'mixed', 'global', *ALTERNATE)}
     self.writer = writers.Writer(workdir, resume_step=self.step)
     self.trace = tracing.Trace(os.path.join(workdir, 'tensorboard'), config.log.trace)
     self.buffer: list[tuple[int, dict]] = []

@@ -194,9 +194,10 @@ def test_a_run_from_before_products_had_a_choice_goes_on_in_float32(tmp_path):
     checkpoints.check_config(str(tmp_path), small.config(train__products='bfloat16'))
 
 
-def test_a_run_from_before_rounds_had_a_choice_goes_on_with_one(tmp_path):
+def test_a_run_from_before_rounds_and_alternatives_goes_on_with_one(tmp_path):
   fields = checkpoints.to_json(small.config())
-  del fields['model']['transition']['rounds']
+  del fields['model']['transition']['rounds'], fields['model']['transition']['alternatives']
+  del fields['train']['split_at']
   (tmp_path / 'config.json').write_text(json.dumps(fields))
   checkpoints.check_config(str(tmp_path), small.config())
   with pytest.raises(UserError, match='model.transition.rounds: 1 -> 2'):

@@ -36,6 +36,7 @@ def test_best_is_the_default_for_longer(name):
       configuration.leaves(config), configuration.leaves(best), strict=True) if before != after}
   assert changed == {
       'preset': ('', 'best'), 'model.transition.rounds': (1, 2),
+      'model.transition.alternatives': (1, 2),
       'train.steps': (config.train.steps, 3 * config.train.steps),
       'train_global.steps': (config.train_global.steps, 2 * config.train_global.steps)}
 

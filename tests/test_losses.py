@@ -53,6 +53,20 @@ class PredictionTest(chex.TestCase, parameterized.TestCase):
     taken = jnp.take_along_axis(p, y[:, 1][:, None, :, None], -1)[..., 0]
     chex.assert_trees_all_close(jnp.exp(log_prob), taken, rtol=1e-4)
 
+  def test_likeliest_leaves_one_alternative_of_each_hypothesis(self):
+    prediction = make_prediction(True)                   # M hypotheses: 2 actions, M / 2 of each
+    weights = jax.random.normal(jax.random.key(5), (B, 2, M // 2))
+    vectors = jax.random.normal(jax.random.key(6), (B, M, V, 3))
+    got = pred.likeliest(prediction.replace(weights=weights, vectors=vectors))
+    self.assertIsNone(got.weights)
+    for name, array in (('logits', prediction.logits), ('mask_logits', prediction.mask_logits),
+                        ('mask', prediction.mask), ('graph', prediction.graph),
+                        ('vectors', vectors)):
+      for b, a in np.ndindex(B, 2):
+        row = a * (M // 2) + int(np.argmax(weights[b, a]))
+        np.testing.assert_array_equal(getattr(got, name)[b, a], array[b, row])
+    self.assertIs(pred.likeliest(prediction), prediction)
+
   @parameterized.parameters(True, False)
   def test_gradient_lives_where_the_model_is_confidently_wrong(self, copies):
     """DESIGN section 5, mistake 4: log(clamp(p, 1e-4)) has gradient 0 just there."""
@@ -103,6 +117,25 @@ class LossesTest(chex.TestCase, parameterized.TestCase):
   def test_negative_log_likelihood_sums_over_variables(self):
     log_prob = -jnp.ones((B, T, V))
     self.assertAlmostEqual(float(losses.negative_log_likelihood(log_prob)), V, places=5)
+
+  @chex.variants(with_jit=True, without_jit=True)
+  def test_alternatives_are_a_mixture_of_tempered_likelihoods(self):
+    """A sum of probabilities by hand; the first M, next to each other, belong to action 0."""
+    log_prob = jax.random.normal(jax.random.key(0), (B, T, 3 * M, V))
+    weights = jax.nn.log_softmax(jax.random.normal(jax.random.key(1), (B, 3, M)))
+    got = self.variant(losses.posterior_logits)(log_prob, jnp.float32(2.), weights)
+    chex.assert_shape(got, (B, T, 3))
+    for b, t, a in np.ndindex(B, T, 3):
+      mixture = sum(np.exp(float(weights[b, a, i]) + float(log_prob[b, t, a * M + i].sum()) / 2)
+                    for i in range(M))
+      np.testing.assert_allclose(got[b, t, a], np.log(mixture), rtol=1e-4, atol=1e-4)
+
+  def test_equal_alternatives_are_one_whatever_their_weights(self):
+    log_prob = jax.random.normal(jax.random.key(0), (B, T, M, V))
+    weights = jax.nn.log_softmax(jax.random.normal(jax.random.key(1), (B, M, 2)))
+    two = losses.posterior_logits(jnp.repeat(log_prob, 2, axis=2), jnp.float32(2.), weights)
+    chex.assert_trees_all_close(two, losses.posterior_logits(log_prob, jnp.float32(2.)), rtol=1e-5,
+                                atol=1e-5)
 
   def test_posterior_is_the_softmax_of_nll_over_temperature(self):
     log_prob = jax.random.normal(jax.random.key(0), (B, T, M, V))

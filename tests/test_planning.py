@@ -58,6 +58,39 @@ def by_hand(trained, model, x, y, sequence):
 
 
 @pytest.mark.slow
+def test_alternatives_are_candidates_and_equal_ones_change_nothing(tiny_run, tiny_model, images):
+  trained = runs.read_run(str(tiny_run))
+  one = runs.build(trained.config, trained.description)
+  two = one.clone(transition=one.transition.clone(alternatives=2))
+  target = jnp.asarray(images[1:2] / np.float32(255))
+  start = planning.start(jnp.asarray(tiny_model.encode(images[0]))[None], 4, 10)
+
+  def widened(model, **own):
+    layer = trained.variables['params']['transition'] | own
+    variables = trained.variables | {
+        'params': trained.variables['params'] | {'transition': layer}}
+    codes = inference.encode(variables, target, model=model)['codes']
+    return planning.widen(variables, start, codes, target, model=model)
+
+  width = trained.config.model.transition.width
+  weight = {'kernel': jnp.zeros((width, 1)), 'bias': jnp.zeros(1)}
+  equal = {name: {'embedding': jnp.zeros((20, width))} for name in ('own_scale', 'own_shift')}
+  beam, parent, action = widened(one)
+  expected = np.asarray(action)
+  beam_of_two, parent_of_two, action = widened(two, weight=weight, **equal)
+  np.testing.assert_array_equal(action, expected)
+  np.testing.assert_array_equal(parent_of_two, parent)
+  np.testing.assert_array_equal(beam_of_two.counts, beam.counts)
+  np.testing.assert_allclose(beam_of_two.score, beam.score, rtol=1e-5)
+  # A second alternative that is far off: the first is taken, whichever is likelier beforehand.
+  far = jnp.where(jnp.arange(20)[:, None] % 2 == 1, 50., 0.) * jnp.ones((20, width))
+  odd, _, action = widened(two, weight=weight | {'kernel': jnp.ones((width, 1))},
+                           own_scale=equal['own_scale'], own_shift={'embedding': far})
+  np.testing.assert_array_equal(action, expected)
+  np.testing.assert_allclose(odd.score, beam.score, rtol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_wide_beam_finds_what_exhaustive_search_finds(tiny_run, tiny_model, images):
   trained = runs.read_run(str(tiny_run))
   model = runs.build(trained.config, trained.description)

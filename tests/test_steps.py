@@ -108,7 +108,8 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     got, _ = run(jax.tree.map(jnp.copy, state), parallel.shard(batch))
     chex.assert_trees_all_close(got.params, expected.params, rtol=1e-4, atol=1e-5)
 
-  @parameterized.parameters(*(mode for mode in objectives.MODES if mode != 'global'))
+  @parameterized.parameters(
+      *(mode for mode in objectives.MODES if mode not in ('single', 'global')))
   @pytest.mark.slow
   def test_every_mode_is_finite_and_reaches_its_parts(self, mode):
     c = small.paper_config(train__trainable='all')
@@ -150,6 +151,22 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     after, scalars = jax.jit(step_of(c, model, optimizer, 'global'))(state, small.batch())
     chex.assert_tree_all_finite((after, scalars))
     self.assertTrue(moved(state.params, after.params)['global_level'])
+
+  @pytest.mark.slow
+  def test_alternatives_that_are_equal_train_as_one_does(self):
+    c = small.config(model__transition__alternatives=2)
+    model, optimizer, state = small.build(c)
+    layer = state.params['transition']
+    own = ('own_scale', 'own_shift', 'weight')
+    equal = state.replace(params=state.params | {
+        'transition': layer | jax.tree.map(jnp.zeros_like, {name: layer[name] for name in own})})
+    one, figures = jax.jit(step_of(c, model, optimizer, 'single'))(equal, small.batch())
+    two, same = jax.jit(step_of(c, model, optimizer, 'mixed'))(equal, small.batch())
+    for name in ('loss', 'action_nll', 'action_image', 'retrieval', 'mask_size'):
+      np.testing.assert_allclose(figures[name], same[name], rtol=1e-5, err_msg=name)
+    chex.assert_trees_all_equal(
+        *({name: s.params['transition'][name] for name in own} for s in (one, equal)))
+    self.assertTrue(moved(equal.params['transition'], two.params['transition'])['own_shift'])
 
   @pytest.mark.slow
   def test_last_stage_moves_the_global_level_only(self):

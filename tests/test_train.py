@@ -113,6 +113,14 @@ def test_alternating_modes_keep_their_proportion():
   assert train.mode_of(small.config(), 2) == 'mixed'
 
 
+def test_alternatives_part_after_their_share_of_the_steps():
+  c = small.config(model__transition__alternatives=2, train__steps=10, train__split_at=.3)
+  modes = [train.mode_of(c, step) for step in range(2, 13)]
+  assert modes == 3 * ['single'] + 7 * ['mixed'] + ['global']
+  c.model.transition.name = 'graph'                    # which has none
+  assert train.mode_of(c, 2) == 'mixed'
+
+
 def test_divergence_names_step_term_and_checkpoint():
   fine = {'loss': 1., 'retrieval': .5}
   train.check_finite(fine, 3, None)

@@ -58,9 +58,17 @@ class CTVAE(nn.Module):
     outputs = self.decode(vectors)
     return jax.nn.sigmoid(outputs) if self.likelihood == 'bernoulli' else jnp.clip(outputs, 0, 1)
 
-  def predict(self, quantized: Quantized, actions: jax.Array, *, train: bool) -> Prediction:
-    """What y would be under M hypothetical actions. actions: [B, M] int."""
-    return self.transition(quantized, actions, train=train)
+  def predict(self, quantized: Quantized, actions: jax.Array, *, train: bool,
+              single: bool = False) -> Prediction:
+    """What y would be under M hypothetical actions. actions: [B, M] int.
+
+    single: before alternatives of an action part; of a layer that has any.
+    """
+    return self.transition(quantized, actions, train=train, **({'single': True} if single else {}))
+
+  def imagine(self, quantized: Quantized, actions: jax.Array) -> Prediction:
+    """`predict`, of each action the likeliest alternative alone."""
+    return pred.likeliest(self.predict(quantized, actions, train=False))
 
   def observe(self, quantized: Quantized, *, train: bool, identity: bool = False
               ) -> Prediction | None:
@@ -107,7 +115,7 @@ class CTVAE(nn.Module):
   def _score(self, x: Quantized, y: Quantized) -> jax.Array:
     prediction = self.predict(x, self.every_action(x.codes.shape[0]), train=False)
     log_prob = pred.log_probability(prediction, x.codes, y.codes[:, None])
-    return losses.posterior_logits(log_prob, self.temperature())[:, 0]
+    return losses.posterior_logits(log_prob, self.temperature(), prediction.weights)[:, 0]
 
 
 def grid_of(config: Any, image_shape: tuple[int, int, int]) -> tuple[int, int]:
@@ -128,7 +136,7 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
         width=t.width, heads=t.heads, mlp=t.mlp, edge_hidden=t.edge_hidden, noise=t.noise,
         noise_scale=t.noise_scale, sampling=t.sampling,
         evaluation_sampling=t.evaluation_sampling, graph_temperature=t.graph_temperature,
-        rounds=t.rounds)
+        rounds=t.rounds, alternatives=t.alternatives)
   else:
     layer = gat.GraphTransition(
         codebooks=q.codebooks, codes=q.codes, grid=grid, num_actions=num_actions,

@@ -27,6 +27,8 @@ class Prediction:
       marginalised: p(y_i) = (1 - m_i) [y_i = x_i] + m_i softmax(logits_i)[y_i].
     vectors: [B, M, V, d] predicted code vectors where the layer predicts in the space of the
       codes (tied embeddings), else None.
+    weights: [B, M, L] log-probabilities, where each of M hypotheses is a mixture of L alternatives.
+      The arrays above then have M * L hypotheses, those of a mixture next to each other.
   """
   logits: jax.Array
   mask_logits: jax.Array
@@ -36,6 +38,19 @@ class Prediction:
   graph: jax.Array
   copies: bool = flax.struct.field(pytree_node=False, default=False)
   vectors: jax.Array | None = None
+  weights: jax.Array | None = None
+
+
+def likeliest(prediction: Prediction) -> Prediction:
+  """Of each mixture its likeliest alternative alone: M hypotheses are left."""
+  if prediction.weights is None:
+    return prediction
+  b, m, l = prediction.weights.shape
+  chosen = jnp.arange(m) * l + prediction.weights.argmax(-1)                 # [B, M]
+  take = lambda a: jnp.take_along_axis(a, chosen.reshape(b, m, *(1,) * (a.ndim - 2)), axis=1)
+  return prediction.replace(weights=None, **{
+      name: take(getattr(prediction, name))
+      for name in ('logits', 'mask_logits', 'mask', 'graph', 'vectors')})
 
 
 def log_probability(prediction: Prediction, x_codes: jax.Array, y_codes: jax.Array) -> jax.Array:

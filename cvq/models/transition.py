@@ -8,6 +8,10 @@ All actions share the parents of a node and the pass over the graph; the action 
 as one more parent of the variables it intervenes on, so A hypotheses cost little more than one.
 Without intervention a variable keeps its code by construction: the observational mechanism is
 the identity. Both are departures from the paper, whose layer is `cvq.models.gat`.
+
+Given x and an action, variables are independent. Where y has several outcomes (an ellipse leaves
+open which way a heart points) that predicts their blur, so an action may have L alternatives: a
+mixture whose components are such predictions of all variables at once, each with a weight.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ import jax.numpy as jnp
 from cvq.models import causal_graph
 from cvq.models.prediction import Prediction
 from cvq.models.quantizer import Quantized, normalise
+
+SPLIT = .2            # how far alternatives of an action are apart at first, of actions' spread
 
 
 def relative_position_bias(table: jax.Array, grid: tuple[int, int]) -> jax.Array:
@@ -96,6 +102,7 @@ class TiedTransition(nn.Module):
   evaluation_sampling: str
   graph_temperature: float
   rounds: int
+  alternatives: int
 
   def observe(self, quantized: Quantized, *, train: bool, identity: bool = False) -> None:
     """Without an action every variable keeps its code, by construction: nothing to learn."""
@@ -108,10 +115,14 @@ class TiedTransition(nn.Module):
     block = lambda: GraphSelfAttention(self.heads, self.mlp, self.grid)
     self.inference, self.further = block(), [block() for _ in range(self.rounds - 1)]
     self.child = nn.Dense(self.width)
-    self.action_scale = nn.Embed(
-        self.num_actions, self.width, embedding_init=nn.initializers.normal(.02))
-    self.action_shift = nn.Embed(
-        self.num_actions, self.width, embedding_init=nn.initializers.normal(.5))
+    embed = lambda rows, spread: nn.Embed(
+        rows, self.width, embedding_init=nn.initializers.normal(spread))
+    self.action_scale, self.action_shift = (
+        embed(self.num_actions, spread) for spread in (.02, .5))
+    if self.alternatives > 1:
+      self.own_scale, self.own_shift = (
+          embed(self.num_actions * self.alternatives, SPLIT * spread) for spread in (.02, .5))
+      self.weight = nn.Dense(1)
     self.step = nn.Dense(k * d, kernel_init=nn.initializers.normal(.02))
     self.mask = nn.Dense(k)
     self.log_kappa = self.param('log_kappa', nn.initializers.constant(jnp.log(10.)), ())
@@ -147,24 +158,36 @@ class TiedTransition(nn.Module):
       nodes = block(nodes, edges, root)
     return nodes, edge_logits, edges
 
-  def __call__(self, quantized: Quantized, actions: jax.Array, *, train: bool) -> Prediction:
+  def _embeddings(self, actions: jax.Array, alternatives: int) -> tuple[jax.Array, jax.Array]:
+    """Scale and shift of each alternative, an action's next to each other: -> [B, M * L, n]."""
+    scale, shift = self.action_scale(actions), self.action_shift(actions)
+    if alternatives == 1:
+      return scale, shift
+    b, m = actions.shape
+    own = actions[..., None] * alternatives + jnp.arange(alternatives)       # [B, M, L]
+    join = lambda shared, parts: (shared[:, :, None] + parts).reshape(b, m * alternatives, -1)
+    return join(scale, self.own_scale(own)), join(shift, self.own_shift(own))
+
+  def __call__(self, quantized: Quantized, actions: jax.Array, *, train: bool,
+               single: bool = False) -> Prediction:
     """The codes of y under M actions for each x.
 
     Args:
       quantized: codes and vectors of x, and the codebook.
       actions: [B, M] int.
       train: samples graph and noise from the rng stream 'sample' where the config asks for it.
+      single: with what alternatives share, alone.
     """
     vectors, codebook = quantized.vectors, quantized.codebook
     b, v, d = vectors.shape
-    k, m = self.codebooks, actions.shape[1]
-    s = v // k
+    k, l = self.codebooks, 1 if single else self.alternatives
+    m, s = actions.shape[1] * l, v // k
     trunk, edge_logits, edges = self._on_graph(quantized, train=train)
 
     # The action is one more parent: its message scales and shifts what the variables know.
     trunk = self.child(trunk)[:, None]                                       # [B, 1, S, n]
-    scale, shift = self.action_scale(actions)[:, :, None], self.action_shift(actions)[:, :, None]
-    hidden = nn.gelu(trunk * (1 + scale) + shift)                            # [B, M, S, n]
+    scale, shift = self._embeddings(actions, l)
+    hidden = nn.gelu(trunk * (1 + scale[:, :, None]) + shift[:, :, None])    # [B, M, S, n]
     step = self.step(hidden).reshape(b, m, s, k, d).transpose(0, 1, 3, 2, 4).reshape(b, m, v, d)
     target = normalise(vectors[:, None] + step)                              # [B, M, V, d]
     mask_logits = jnp.swapaxes(self.mask(hidden), 2, 3).reshape(b, m, v)
@@ -182,4 +205,5 @@ class TiedTransition(nn.Module):
         identity, jnp.broadcast_to(edges[:, None], (b, m, s, s)), touched)
     return Prediction(
         logits=logits, mask_logits=mask_logits, mask=mask, edge_logits=edge_logits[:, None],
-        observational_logits=None, graph=graph, copies=True, vectors=target)
+        observational_logits=None, graph=graph, copies=True, vectors=target, weights=None
+        if l == 1 else jax.nn.log_softmax(self.weight(hidden.mean(2)).reshape(b, -1, l)))

@@ -43,7 +43,7 @@ def chain_step(state: TrainState, x: jax.Array, actions: jax.Array, *, model: CT
   def follow(carry, action):
     codes, vectors = carry
     here = vq.Quantized(codes, vectors, vectors, book)
-    prediction = apply(model.predict, here, action[:, None], train=False)
+    prediction = apply(model.imagine, here, action[:, None])
     if feed == 'vectors':
       vectors = pred.expected_vectors(prediction, codes, vectors, book)[:, 0]
       codes = vq.nearest_codes(vectors, book)

@@ -25,12 +25,12 @@ def quantized():
 
 
 @functools.cache
-def make(rounds=1):
+def make(rounds=1, alternatives=1):
   """-> layer, params (random, so that no bias is zero)."""
   layer = transition.TiedTransition(
       codebooks=K, codes=N, dim=D, grid=GRID, num_actions=A, width=WIDTH, heads=HEADS, mlp=7,
       edge_hidden=4, noise='off', noise_scale=1., sampling='mean', evaluation_sampling='mean',
-      graph_temperature=1., rounds=rounds)
+      graph_temperature=1., rounds=rounds, alternatives=alternatives)
   shapes = jax.eval_shape(
       lambda: layer.init(jax.random.key(0), quantized(), ACTIONS, train=False))['params']
   leaves, tree = jax.tree.flatten(shapes)
@@ -80,8 +80,19 @@ def block(p, nodes, edges):
   return x + dense(p['mlp_out'], gelu(dense(p['mlp_in'], norm(p['norm_mlp'], x))))
 
 
-def reference(p, vectors, codebook, rounds):
-  """One example: log-odds of codes [A, V, N] and mask [A, V], edges [S, S], graph [A, S, S]."""
+def embeddings(p, alternatives):
+  """Scale and shift of every action and alternative: [A * L, n] each."""
+  scale, shift = (p[f'action_{name}']['embedding'] for name in ('scale', 'shift'))
+  if alternatives == 1:
+    return scale, shift
+  rows = range(A * alternatives)
+  return tuple(np.stack([of[r // alternatives] + p[f'own_{name}']['embedding'][r] for r in rows])
+               for of, name in ((scale, 'scale'), (shift, 'shift')))
+
+
+def reference(p, vectors, codebook, rounds, alternatives):
+  """One example: log-odds of codes [A * L, V, N] and mask [A * L, V], edges [S, S], graph
+  [A * L, S, S], means of the hidden layer [A * L, n]."""
   patches = vectors.reshape(K, S, D)
   nodes = np.stack([dense(p['embed'], np.concatenate(patches[:, i]) * np.sqrt(D))
                     for i in range(S)]) + p['position']
@@ -92,12 +103,14 @@ def reference(p, vectors, codebook, rounds):
       edges[i, j] = sigmoid(score / 2 + offset(p['graph']['offset'], i, j))  # 2: root of 4
   for name in ['inference'] + [f'further_{r}' for r in range(rounds - 1)]:
     nodes = block(p[name], nodes, edges)
-  logits, mask = np.zeros((A, K, S, N)), np.zeros((A, K, S))
-  graph = np.zeros((A, S, S))
-  for a in range(A):
+  scale, shift = embeddings(p, alternatives)
+  m = len(scale)
+  logits, mask, graph = np.zeros((m, K, S, N)), np.zeros((m, K, S)), np.zeros((m, S, S))
+  means = np.zeros((m, WIDTH))
+  for a in range(m):
     for i in range(S):
-      hidden = gelu(dense(p['child'], nodes[i]) * (1 + p['action_scale']['embedding'][a])
-                    + p['action_shift']['embedding'][a])
+      hidden = gelu(dense(p['child'], nodes[i]) * (1 + scale[a]) + shift[a])
+      means[a] += hidden / S
       step = dense(p['step'], hidden).reshape(K, D)
       mask[a, :, i] = dense(p['mask'], hidden)
       for k in range(K):
@@ -105,27 +118,50 @@ def reference(p, vectors, codebook, rounds):
         logits[a, k, i] = np.exp(p['log_kappa']) * codebook[k] @ target
       touched = 1 - np.prod(1 - sigmoid(mask[a, :, i]))
       graph[a, i] = (1 - touched) * np.eye(S)[i] + touched * edges[i]
-  return logits.reshape(A, K * S, N), mask.reshape(A, K * S), edges, graph
+  return logits.reshape(m, K * S, N), mask.reshape(m, K * S), edges, graph, means
 
 
 class TiedTransitionTest(chex.TestCase):
 
   @chex.variants(with_jit=True, without_jit=True)
-  @parameterized.parameters(1, 2)
-  def test_equals_a_loop_over_nodes_and_actions(self, rounds):
-    layer, params = make(rounds)
+  @parameterized.parameters((1, 1), (2, 1), (1, 3))
+  def test_equals_a_loop_over_nodes_and_actions(self, rounds, alternatives):
+    layer, params = make(rounds, alternatives)
     q = quantized()
     out = self.variant(lambda p: layer.apply({'params': p}, q, ACTIONS, train=False))(params)
-    chex.assert_shape(out.vectors, (B, A, K * S, D))
+    chex.assert_shape(out.vectors, (B, A * alternatives, K * S, D))
     np.testing.assert_allclose(jnp.linalg.norm(out.vectors, axis=-1), 1, rtol=1e-5)
     arrays = jax.tree.map(np.asarray, params)
     for b in range(B):
-      logits, mask, edges, graph = reference(
-          arrays, np.asarray(q.vectors[b]), np.asarray(q.codebook), rounds)
+      logits, mask, edges, graph, means = reference(
+          arrays, np.asarray(q.vectors[b]), np.asarray(q.codebook), rounds, alternatives)
       np.testing.assert_allclose(out.logits[b], logits, rtol=1e-4, atol=1e-5)
       np.testing.assert_allclose(out.mask_logits[b], mask, rtol=1e-4, atol=1e-5)
       np.testing.assert_allclose(jax.nn.sigmoid(out.edge_logits[b, 0]), edges, rtol=1e-4)
       np.testing.assert_allclose(out.graph[b], graph, rtol=1e-4, atol=1e-6)
+      if alternatives > 1:
+        odds = np.exp(dense(arrays['weight'], means)).reshape(A, alternatives)
+        np.testing.assert_allclose(
+            np.exp(out.weights[b]), odds / odds.sum(-1, keepdims=True), rtol=1e-4)
+      else:
+        self.assertIsNone(out.weights)
+
+  def test_before_they_part_alternatives_are_one(self):
+    layer, params = make(alternatives=3)
+    shared = {name: p for name, p in params.items() if name not in ('own_scale', 'own_shift',
+                                                                   'weight')}
+    one = layer.clone(alternatives=1)
+    expected = one.apply({'params': shared}, quantized(), ACTIONS, train=True)
+    found = layer.apply({'params': params}, quantized(), ACTIONS, train=True, single=True)
+    chex.assert_trees_all_equal(found, expected)
+
+  def test_alternatives_begin_nearly_alike(self):
+    layer, _ = make(alternatives=3)
+    params = layer.init(jax.random.key(0), quantized(), ACTIONS, train=False)['params']
+    for name in ('scale', 'shift'):
+      apart = float(params[f'own_{name}']['embedding'].std())
+      spread = float(params[f'action_{name}']['embedding'].std())
+      self.assertBetween(apart / spread, .5 * transition.SPLIT, 2 * transition.SPLIT)
 
   @parameterized.parameters(1, 2, 3)
   def test_each_round_carries_messages_one_edge_further(self, rounds):
