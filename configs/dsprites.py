@@ -7,7 +7,7 @@ Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed
            Directed retrieval .991, factor 1.000 on the test split (seed 0, 20 minutes on two CPU
            cores).
   smoke    the same at a small size, to see everything once.
-  best     the default three times as long, with a second round of messages on the graph.
+  best     three times as long, with a second round of messages and alternatives.
   paper    Gendron et al. 2023: convolutional MCQ-VAE, then the CT layer on frozen codes.
 
   --config=configs/dsprites.py:smoke
