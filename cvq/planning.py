@@ -66,15 +66,16 @@ def widen(variables: Any, beam: Beam, codes: jax.Array, images: jax.Array, *, mo
   x = inference.from_codes(variables, beam.codes.reshape(b * w, v), model)
   prediction = model.apply(
       variables, x, model.every_action(b * w), train=False, method=model.predict)
-  n = prediction.mask.shape[1]                           # A, or A * L: every alternative
+  n = prediction.mask.shape[1]                           # A * L: every alternative
+  l = n // a
   expected = pred.expected_vectors(prediction, x.codes, x.vectors, x.codebook)
   expected = expected.reshape(b, w * n, v, -1)
   of_codes = pred.log_probability(prediction, x.codes, jnp.repeat(codes, w, axis=0)[:, None])
   of_pixels = _log_likelihood(variables, expected, images, model)
   score = of_codes.sum(-1).reshape(b, w, n) + of_pixels.reshape(b, w, n)
-  undone = jnp.repeat(jnp.roll(beam.counts, a // 2, axis=-1) > 0, n // a, axis=-1)
+  undone = jnp.repeat(jnp.roll(beam.counts, a // 2, axis=-1) > 0, l, axis=-1)
   score = jnp.where(jnp.isfinite(beam.score)[..., None] & ~undone, score, -jnp.inf)
-  one = jnp.repeat(jnp.eye(a, dtype=jnp.int32), n // a, axis=0)
+  one = jnp.repeat(jnp.eye(a, dtype=jnp.int32), l, axis=0)
   counts = beam.counts[:, :, None] + one                                     # [B, W, N, A]
   score = _distinct(score.reshape(b, w * n), counts.reshape(b, w * n, a))
   best, chosen = jax.lax.top_k(score, w)                                     # [B, W]
@@ -83,7 +84,7 @@ def widen(variables: Any, beam: Beam, codes: jax.Array, images: jax.Array, *, mo
       variables, _choose(expected, chosen).reshape(b * w, v, -1), model)
   reached = inference.encode(variables, reached, model=model)['codes'].reshape(b, w, v)
   beam = Beam(reached, _choose(counts.reshape(b, w * n, a), chosen), best)
-  return beam, chosen // n, chosen % n * a // n
+  return beam, chosen // n, chosen % n // l
 
 
 def _log_likelihood(variables: Any, vectors: jax.Array, images: jax.Array, model: CTVAE

@@ -11,7 +11,8 @@ from cvq import config as configuration
 from cvq.errors import UserError
 
 
-@pytest.mark.parametrize('arg', ['', 'smoke', 'best', 'paper', 'paper,batch=8', 'smoke,steps=5,seed=3'])
+@pytest.mark.parametrize(
+    'arg', ['', 'smoke', 'best', 'paper', 'paper,batch=8', 'smoke,steps=5,seed=3'])
 def test_presets_are_valid(arg):
   config = dsprites.get_config(arg)
   configuration.validate(config)

@@ -18,7 +18,8 @@ def config_of(name: str, arg: str = ''):
 
 
 @pytest.mark.parametrize('name', MODULES)
-@pytest.mark.parametrize('arg', ['', 'smoke', 'best', 'paper', 'paper,batch=8', 'smoke,steps=5,seed=3'])
+@pytest.mark.parametrize(
+    'arg', ['', 'smoke', 'best', 'paper', 'paper,batch=8', 'smoke,steps=5,seed=3'])
 def test_presets_are_valid(name, arg):
   config = config_of(name, arg)
   configuration.validate(config)
