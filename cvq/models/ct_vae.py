@@ -62,9 +62,9 @@ class CTVAE(nn.Module):
               single: bool = False) -> Prediction:
     """What y would be under M hypothetical actions. actions: [B, M] int.
 
-    single: before alternatives of an action part; of a layer that has any.
+    single: without alternatives of an action, as before they part.
     """
-    return self.transition(quantized, actions, train=train, **({'single': True} if single else {}))
+    return self.transition(quantized, actions, train=train, single=single)
 
   def imagine(self, quantized: Quantized, actions: jax.Array) -> Prediction:
     """`predict`, of each action the likeliest alternative alone."""

@@ -166,12 +166,14 @@ class GraphTransition(nn.Module):
         quantized.vectors, quantized.codebook.shape[0], self.grid)           # [B, H, W, K*d]
     return vectors.reshape(len(vectors), -1, vectors.shape[-1])
 
-  def __call__(self, quantized: Quantized, actions: jax.Array, *, train: bool) -> Prediction:
+  def __call__(self, quantized: Quantized, actions: jax.Array, *, train: bool,
+               single: bool = False) -> Prediction:
     """The codes of y under M hypothetical actions for each x.
 
     Args:
       quantized: of x; only its codes [B, V] are read.
       actions: [B, M] int.
+      single: changes nothing, its actions have no alternatives.
     """
     nodes = self.nodes(quantized.codes)
     mechanisms = jnp.pad(1 + actions, ((0, 0), (1, 0)))                      # 0 and 1 + a
