@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import shlex
-from typing import Any
+from typing import Any, Callable
 
 from cvq import files
 from cvq.errors import UserError
@@ -44,11 +44,11 @@ class Cell:
 class Column:
   """Attributes:
     title: its head. figure: where it stands in a cell's JSON, names joined by dots.
-    least: the figure has several values, and the least counts. digits: after the point.
+    fold: makes one number of a figure that has several values, as `min`. digits: after the point.
   """
   title: str
   figure: str
-  least: bool = False
+  fold: Callable[[list[float]], float] | None = None
   digits: int = 3
 
   def value(self, result: dict) -> float | None:
@@ -56,10 +56,11 @@ class Column:
     found: Any = result
     for name in self.figure.split('.'):
       found = found.get(name) if isinstance(found, dict) else None
-    if not self.least:
+    if self.fold is None:
       return found
     values = found.values() if isinstance(found, dict) else found or ()
-    return min((value for value in values if value is not None), default=None)
+    known = [value for value in values if value is not None]
+    return self.fold(known) if known else None
 
 
 @dataclasses.dataclass(frozen=True)

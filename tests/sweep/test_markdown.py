@@ -12,7 +12,7 @@ CELLS = [Cell(f'a-seed{seed}', 'a.py', (), seed) for seed in range(3)] + [Cell('
 TABLE = Table(
     'one', 'Title', 'Some text.', ('method',),
     (Column('right', 'evaluation.retrieval.directed'),
-     Column('worst', 'evaluation.retrieval.per_factor', least=True, digits=1),
+     Column('worst', 'evaluation.retrieval.per_factor', fold=min, digits=1),
      Column('image', 'evaluation.intervention.mse', digits=4)),
     (Row(('A',), tuple(CELLS[:3])), Row(('B',), (CELLS[3],))))
 

@@ -76,7 +76,7 @@ def test_columns_name_figures_that_exist(tiny_run):
     for column in table.columns:
       assert isinstance(column.value(result), (int, float)), (table.name, column)
   assert cells.Column('', 'evaluation.nothing.at_all').value(result) is None
-  assert cells.Column('', 'evaluation.nothing', least=True).value(result) is None
+  assert cells.Column('', 'evaluation.nothing', fold=min).value(result) is None
 
 
 @pytest.mark.parametrize('arguments, parts', [
