@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from cvq.sweep.cells import Cell, Column, Row, Table
+from cvq.sweep.cells import Cell, Chart, Column, Row, Table
 
 NAMES = {
     'ours': 'cvq', 'paper': 'Gendron et al. 2023, mended, reduced', 'inverse': 'inverse model',
@@ -29,6 +29,7 @@ ALIKE = (
     RETRIEVAL[-1])
 CALIBRATION = Column('calibration error', 'evaluation.retrieval.expected_calibration_error')
 IMAGE = Column('image after an action, MSE', 'evaluation.intervention.mse', digits=4)
+SHARE = 'actions retrieved, share'
 COPY = Column('copying x, MSE', 'evaluation.intervention.copy_mse', digits=4)
 
 
@@ -64,6 +65,13 @@ def varied(variations: dict[tuple[str, str], dict], methods: tuple[str, ...]) ->
       for (short, long), fields in variations.items() for m in methods)
 
 
+def across(name: str, title: str, x: str, y: str, column: Column, places: dict[str, str],
+           methods: tuple[str, ...]) -> Chart:
+  """A line for each method through rows of a varied table; places are first label -> name."""
+  return Chart(name, title, x, y, tuple(places.values()), tuple(
+      (NAMES[m], tuple(((label, NAMES[m]), column) for label in places)) for m in methods))
+
+
 def imbalance() -> Table:
   ratio = lambda text: {'dataset__imbalance': text}
   return Table(
@@ -76,7 +84,15 @@ def imbalance() -> Table:
               ('scale10', '10, scale'): ratio('scale=10'),
               ('scale100', '100, scale'): ratio('scale=100'),
               ('all10', '10, all factors'): ratio('10'),
-              ('all100', '100, all factors'): ratio('100')}, ('ours', 'inverse')))
+              ('all100', '100, all factors'): ratio('100')}, ('ours', 'inverse')),
+      charts=tuple(
+          across(f'imbalance-{short}-{name}', f'{what}, {of} imbalanced in training',
+                 f'most to least frequent value of {of}', y, column,
+                 {'1': '1', f'10, {of}': '10', f'100, {of}': '100'}, methods)
+          for short, of in (('scale', 'scale'), ('all', 'all factors'))
+          for name, what, y, column, methods in (
+              ('action', 'Actions retrieved', SHARE, RETRIEVAL[0], ('ours', 'inverse')),
+              ('image', 'Image after an action', 'MSE', IMAGE, ('ours',)))))
 
 
 def compositional() -> Table:
@@ -94,10 +110,11 @@ def compositional() -> Table:
 
 
 def multi_step() -> Table:
-  columns = tuple(
-      Column(f'{n} steps, {how}', f'multi_step.{n}.{key}.identical')
-      for n in (2, 4, 8)
-      for how, key in (('search', 'beam'), ('greedy', 'greedy'), ('shown', 'shown')))
+  lengths = 2, 4, 8
+  column = lambda n, how: Column(
+      f'{n} steps, {how}', f'multi_step.{n}.{"beam" if how == "search" else how}.identical')
+  line = lambda method, how: (f'{NAMES[method]} ({how})', tuple(
+      ((DATASETS['dsprites'], NAMES[method]), column(n, how)) for n in lengths))
   return Table(
       'multi_step', 'Several steps',
       'Pairs of test images that a random walk of n actions joins: how often the retrieved '
@@ -105,9 +122,14 @@ def multi_step() -> Table:
       "search over the model's own predictions, and greedily. An inverse model predicts no image: "
       'it is shown the true one after each of its actions, which is more than the others '
       'are given.',
-      ('dataset', 'method'), columns,
+      ('dataset', 'method'),
+      tuple(column(n, how) for n in lengths for how in ('search', 'greedy', 'shown')),
       plain(('ours', 'inverse', 'beta_vae', 'ada_gvae', 'qlae'), ('dsprites', 'shapes3d')),
-      ('multi_step',))
+      ('multi_step',),
+      (Chart('multi_step', 'Sequences of actions that end at the target image, dSprites',
+             'actions in a row', 'share that ends at the target', tuple(map(str, lengths)),
+             (line('ours', 'search'), line('inverse', 'shown'), line('qlae', 'search')),
+             from_zero=True),))
 
 
 def ablations() -> Table:
@@ -152,7 +174,12 @@ def sample_efficiency() -> Table:
       ('pairs of a factor step', 'method'), (*ALIKE, IMAGE),
       varied({('', 'all'): {},
               ('pairs3000', '3,000 (10 %)'): share(3000),
-              ('pairs300', '300 (1 %)'): share(300)}, ('ours', 'inverse')))
+              ('pairs300', '300 (1 %)'): share(300)}, ('ours', 'inverse')),
+      charts=(across('sample_efficiency', 'Actions retrieved, mean of actions, by how many transitions '
+                     'there are',
+                     'share of the transitions', SHARE, ALIKE[0],
+                     {'300 (1 %)': '1 %', '3,000 (10 %)': '10 %', 'all': 'all'},
+                     ('ours', 'inverse')),))
 
 
 def tables() -> list[Table]:

@@ -18,24 +18,27 @@ _KINDS = ('one', 'two', 'dash')                            # looks of the first,
 
 
 def lines(series: Sequence[Series], *, x_label: str, y_label: str, from_zero: bool = False,
-          width: int = 340, height: int = 216) -> Svg:
+          x_names: Sequence[str] = (), width: int = 340, height: int = 216) -> Svg:
   """Curves on shared axes, each named at the top in its colour.
 
   The y axis is logarithmic where all values are positive and span more than a factor of 30.
 
   Args:
     series: at most three. x_label, y_label: with units. from_zero: y begins at 0.
+    x_names: of x = 0, 1, ..., which are places then and no numbers.
   """
   page = Svg(width, height)
-  xs = [x for _, points, _ in series for x in points]
+  xs = range(len(x_names)) if x_names else [x for _, points, _ in series for x in points]
   x_low, x_high = min(xs), max(max(xs), min(xs) + 1)
-  x_ticks = {tick: f'{tick:,g}' for tick in _ticks(x_low, x_high) if x_low <= tick <= x_high}
+  x_ticks = dict(enumerate(x_names)) or {
+      tick: f'{tick:,g}' for tick in _ticks(x_low, x_high) if x_low <= tick <= x_high}
   longest = max(map(len, x_ticks.values()), default=0)         # half of a label may stand out
-  left, right, top, bottom = 52, width - max(10, 3.5 * longest), 34, height - 40
+  right, top, bottom = width - max(10, 3.5 * longest), 34, height - 40
   ys = [y for _, _, points in series for y in points]
   log = not from_zero and min(ys) > 0 and max(ys) / min(ys) > 30
   ticks = _powers(min(ys), max(ys)) if log else _ticks(0. if from_zero else min(ys), max(ys))
   scale = np.log10 if log else np.asarray
+  left = 28 + 6 * max(4, *(len(f'{tick:g}') for tick in ticks))
   y_low, y_high = scale(min(ticks[0], *ys, 0. if from_zero else ticks[0])), scale(
       max(ticks[-1], *ys))
   to_x = lambda x: left + (x - x_low) / (x_high - x_low) * (right - left)
@@ -49,7 +52,10 @@ def lines(series: Sequence[Series], *, x_label: str, y_label: str, from_zero: bo
   page.text(12, (top + bottom) / 2, y_label, anchor='middle', size=11, turn=-90)
   place = float(left)
   for (name, x, y), kind in zip(series, _KINDS):
-    page.path([(to_x(a), to_y(b)) for a, b in zip(x, y)], kind)
+    points = [(to_x(a), to_y(b)) for a, b in zip(x, y)]
+    page.path(points, kind)
+    for a, b in points if x_names else ():
+      page.dot(a, b, 3.5, kind)
     page.text(place, 18, name, kind=f'{kind}-text')
     place += 7.2 * len(name) + 16
   return page

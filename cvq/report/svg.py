@@ -22,7 +22,8 @@ def _rules(colours: dict[str, str]) -> str:
   return (f'text{{fill:{c["quiet"]}}}.ink{{fill:{c["ink"]}}}.on{{fill:#fff}}'
           f'.hair{{stroke:{c["hair"]};fill:none}}.axis{{stroke:{c["quiet"]};fill:none}}'
           f'.one{{stroke:{c["one"]};fill:none}}.two{{stroke:{c["two"]};fill:none}}'
-          f'.dot{{fill:{c["one"]}}}.bar{{fill:{c["hair"]}}}.cell{{fill:{c["one"]}}}'
+          f'.one-dot{{fill:{c["one"]}}}.two-dot{{fill:{c["two"]}}}.dash-dot{{fill:{c["quiet"]}}}'
+          f'.bar{{fill:{c["hair"]}}}.cell{{fill:{c["one"]}}}'
           f'.dash{{stroke:{c["quiet"]};stroke-dasharray:3 4;fill:none}}'
           f'.one-text{{fill:{c["one"]}}}.two-text{{fill:{c["two"]}}}')
 
@@ -55,8 +56,8 @@ class Svg:
     self._parts.append(f'<polyline points="{steps}" class="{kind}" stroke-width="1.75" '
                        'stroke-linejoin="round" stroke-linecap="round"/>')
 
-  def dot(self, x: float, y: float, radius: float) -> None:
-    self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" class="dot"/>')
+  def dot(self, x: float, y: float, radius: float, kind: str = 'one') -> None:
+    self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" class="{kind}-dot"/>')
 
   def rectangle(self, x: float, y: float, width: float, height: float, *, kind: str,
                 opacity: float = 1.) -> None:
@@ -67,12 +68,15 @@ class Svg:
     self._parts.append(f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
                        f'height="{height:.1f}" href="{uri}" preserveAspectRatio="none"/>')
 
-  def uri(self) -> str:
-    """The page as a data URI."""
-    text = (f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width:.0f}" '
+  def source(self) -> str:
+    """The page as SVG."""
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width:.0f}" '
             f'height="{self.height:.0f}" viewBox="0 0 {self.width:.0f} {self.height:.0f}">'
             f'{_STYLE}{"".join(self._parts)}</svg>')
-    return 'data:image/svg+xml;base64,' + base64.b64encode(text.encode()).decode()
+
+  def uri(self) -> str:
+    """The page as a data URI."""
+    return 'data:image/svg+xml;base64,' + base64.b64encode(self.source().encode()).decode()
 
 
 def png_uri(picture: np.ndarray) -> str:

@@ -17,7 +17,7 @@ import sys
 
 from cvq import files
 from cvq.errors import UserError
-from cvq.sweep import cells as cell_module, markdown, run
+from cvq.sweep import cells as cell_module, curves, markdown, run
 
 
 def main(argv: list[str]) -> int:
@@ -43,8 +43,12 @@ def main(argv: list[str]) -> int:
   if given.table or given.cells != '*' or not given.write:
     failed = run.Runner(results, runs, _tell).run(wanted, given.parallel)
   if given.write:
-    files.write_text(given.page, markdown.page(tables.values(), results))
-    print(f'Wrote {given.page}.')
+    page = pathlib.Path(given.page)
+    for name, drawing in curves.drawings(tables.values(), results).items():
+      (page.parent / curves.FOLDER).mkdir(parents=True, exist_ok=True)
+      files.write_text(page.parent / curves.FOLDER / name, drawing)
+    files.write_text(page, markdown.page(tables.values(), results))
+    print(f'Wrote {page}.')
   if failed:
     print(f'{len(failed)} of {len(wanted)} cells failed: {", ".join(failed)}.\n'
           'The same command tries them again.', file=sys.stderr)

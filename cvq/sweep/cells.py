@@ -73,10 +73,29 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
+class Chart:
+  """Curves through figures of a table.
+
+  Attributes:
+    name: of its file. title: what it shows. x, y: labels of the axes. places: names on the x axis.
+    lines: at most three: a name, and for each place the labels of a row, and a column.
+    from_zero: the y axis begins at 0.
+  """
+  name: str
+  title: str
+  x: str
+  y: str
+  places: tuple[str, ...]
+  lines: tuple[tuple[str, tuple[tuple[tuple[str, ...], Column], ...]], ...]
+  from_zero: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Table:
   """Attributes:
     name: for --table. title, text: for readers. labels: heads of the label columns.
     measurements: names of `cvq.sweep.measure.MEASUREMENTS` that its cells need besides.
+    charts: drawn beneath it.
   """
   name: str
   title: str
@@ -85,6 +104,12 @@ class Table:
   columns: tuple[Column, ...]
   rows: tuple[Row, ...]
   measurements: tuple[str, ...] = ()
+  charts: tuple[Chart, ...] = ()
+
+  def results(self, cells: tuple[Cell, ...], found: dict[str, dict]) -> dict[str, dict]:
+    """Of the cells that have all measurements, by name. found: of `finished`."""
+    return {cell.name: found[cell.name] for cell in cells
+            if cell.name in found and set(self.measurements) <= found[cell.name].keys()}
 
 
 def wanted(tables: list[Table]) -> dict[Cell, set[str]]:
@@ -114,6 +139,13 @@ def result(cell: Cell, results: pathlib.Path) -> dict | None:
   if not isinstance(found, dict) or not {'arguments', 'evaluation'} <= found.keys():
     raise UserError(f'{path} is no result of a cell.\nMove it away; the sweep measures it again.')
   return found
+
+
+def finished(tables: list[Table], results: pathlib.Path) -> dict[str, dict]:
+  """What the JSON of cells holds, by name, of those whose command it is. Raises UserError."""
+  found = {cell.name: (cell, result(cell, results)) for cell in wanted(tables)}
+  return {name: held for name, (cell, held) in found.items()
+          if held is not None and held['arguments'] == cell.arguments}
 
 
 def status(cell: Cell, measurements: set[str], results: pathlib.Path, runs: pathlib.Path) -> str:

@@ -7,7 +7,7 @@ import statistics
 import textwrap
 from typing import Iterable
 
-from cvq.sweep import cells as cell_module
+from cvq.sweep import cells as cell_module, curves
 from cvq.sweep.cells import Column, Row, Table
 
 INTRODUCTION = """# Results
@@ -42,28 +42,26 @@ def page(tables: Iterable[Table], results: pathlib.Path) -> str:
     UserError: a damaged result.
   """
   tables = list(tables)
-  found = {}
-  for cell in cell_module.wanted(tables):
-    result = cell_module.result(cell, results)
-    if result is not None and result['arguments'] == cell.arguments:
-      found[cell.name] = result
+  found = cell_module.finished(tables, results)
   return '\n'.join([INTRODUCTION, *(_section(table, found) for table in tables), _cells(found)])
 
 
 def _section(table: Table, found: dict[str, dict]) -> str:
-  cells = [cell for row in table.rows for cell in row.cells]
-  done = lambda cell: cell.name in found and set(table.measurements) <= found[cell.name].keys()
-  missing = [cell.name for cell in cells if not done(cell)]
+  cells = tuple(cell for row in table.rows for cell in row.cells)
+  done = table.results(cells, found)
+  missing = [cell.name for cell in cells if cell.name not in done]
   lines = [f'## {table.title}', '', textwrap.fill(table.text, 100), '']
   if len(missing) == len(cells):
     return '\n'.join([*lines, f'Not measured yet: `python -m cvq.sweep --table={table.name}`', ''])
   heads = [*table.labels, *(column.title for column in table.columns), 'seeds', 'minutes']
   lines += [line(heads), line(['---'] * len(heads))]
   for row in table.rows:
-    results = [found[cell.name] for cell in row.cells if done(cell)]
-    if results:
+    if results := list(table.results(row.cells, found).values()):
       lines.append(line(_row(row, table.columns, results)))
-  machines = sorted({found[cell.name]['machine'] for cell in cells if done(cell)})
+  for chart in table.charts:
+    if curves.series(chart, table, found):
+      lines += ['', f'![{chart.title}]({curves.FOLDER}/{chart.name}.svg)', f'*{chart.title}*']
+  machines = sorted({result['machine'] for result in done.values()})
   lines += ['', f'Measured on {"; ".join(machines)}.', '']
   if missing:
     names = ', '.join(f'`{name}`' for name in missing)

@@ -52,6 +52,20 @@ def test_labels_of_steps_are_whole(steps):
     assert float(text.get('x')) + 3.5 * len(text.text) <= drawn.width
 
 
+def test_places_have_their_names_below_and_a_dot_in_the_lines_colour():
+  drawn = charts.lines([('a', [0, 2], [1., 2.]), ('b', [1, 2], [.004632, .5])], x_label='n',
+                       y_label='share', x_names=('few', 'some', 'all'))
+  inside(drawn)
+  place = {text.text: float(text.get('x')) for text in elements(drawn, 'text')}
+  assert place['some'] - place['few'] == pytest.approx(place['all'] - place['some'], abs=.2)
+  dots = [(dot.get('class'), float(dot.get('cx'))) for dot in elements(drawn, 'circle')]
+  assert dots == [('one-dot', place['few']), ('one-dot', place['all']),
+                  ('two-dot', place['some']), ('two-dot', place['all'])]
+  for text in elements(drawn, 'text'):                 # numbers keep clear of the turned label
+    if text.get('text-anchor') == 'end':
+      assert float(text.get('x')) - 6 * len(text.text) > 14
+
+
 def test_matrix_writes_every_value_that_counts():
   values = np.array([[1., 0, .004], [.25, .75, 0]])
   drawn = charts.matrix(values, ['a', 'b'], NAMES, row_label='true', column_label='retrieved')

@@ -1,11 +1,15 @@
 """docs/results.md follows from the cells' JSON, and nothing else."""
 
+import dataclasses
 import json
 import pathlib
 
+import numpy as np
+import pytest
+
 from configs import tables as declared
-from cvq.sweep import markdown
-from cvq.sweep.cells import Cell, Column, Row, Table
+from cvq.sweep import cells, curves, markdown
+from cvq.sweep.cells import Cell, Chart, Column, Row, Table
 
 ROOT = pathlib.Path(__file__).parents[2]
 CELLS = [Cell(f'a-seed{seed}', 'a.py', (), seed) for seed in range(3)] + [Cell('b', 'b.py')]
@@ -76,5 +80,36 @@ def test_results_of_another_command_do_not_count(tmp_path):
 
 
 def test_the_page_in_docs_is_what_its_results_give():
-  page = markdown.page(declared.tables(), ROOT / 'docs' / 'results')
-  assert (ROOT / 'docs' / 'results.md').read_text() == page, 'python -m cvq.sweep --write'
+  docs = ROOT / 'docs'
+  page = markdown.page(declared.tables(), docs / 'results')
+  assert (docs / 'results.md').read_text() == page, 'python -m cvq.sweep --write'
+  drawn = curves.drawings(declared.tables(), docs / 'results')
+  kept = {path.name: path.read_text() for path in (docs / curves.FOLDER).iterdir()}
+  assert kept == drawn, 'python -m cvq.sweep --write'
+
+
+def test_lines_are_means_over_seeds_and_need_two_points(tmp_path):
+  right, image = TABLE.columns[0], TABLE.columns[2]
+  chart = Chart('c', 'A chart', 'x', 'y', ('few', 'many'), (
+      ('A, then B', ((('A',), right), (('B',), right))),
+      ('images', ((('A',), image), (('B',), image)))))
+  table = dataclasses.replace(TABLE, charts=(chart,))
+  assert not curves.drawings([table], tmp_path)
+  write(tmp_path, CELLS[0], .9, {}, mse=.001)
+  write(tmp_path, CELLS[2], .8, {})
+  assert not curves.drawings([table], tmp_path)
+  assert 'A chart' not in markdown.page([table], tmp_path)
+  write(tmp_path, CELLS[3], .25, {})
+  found = cells.finished([table], tmp_path)
+  (name, places, values), = curves.series(chart, table, found)
+  assert (name, places) == ('A, then B', (0, 1))
+  np.testing.assert_allclose(values, (.85, .25))
+  (file, drawing), = curves.drawings([table], tmp_path).items()
+  assert file == 'c.svg' and '>few<' in drawing and '>A, then B<' in drawing
+  assert f'![A chart]({curves.FOLDER}/c.svg)' in markdown.page([table], tmp_path)
+
+
+def test_a_chart_of_a_row_that_is_not_there_fails(tmp_path):
+  chart = Chart('c', '', '', '', ('here',), (('line', ((('nowhere',), TABLE.columns[0]),)),))
+  with pytest.raises(KeyError, match='nowhere'):
+    curves.drawings([dataclasses.replace(TABLE, charts=(chart,))], tmp_path)
