@@ -139,6 +139,27 @@ def initialise_codebook(state: TrainState, batch: dict, *, model: CTVAE, config:
       state, table, jnp.ones((q.codebooks, q.codes), bool), q.learning == 'gradient')
 
 
+def fit_lattice(state: TrainState, batch: dict, *, model: CTVAE, axis_name: str | None = None
+                ) -> TrainState:
+  """Places the codes of the global level, by a batch of all devices. See `global_level`.
+
+  Args:
+    batch: x uint8 [B, H, W, C], y uint8 [B, T, H, W, C], action int [B, T].
+  """
+  def coordinates(images):                                                   # [1 + T, H, W, C]
+    quantized = model.apply(state.variables, objectives.to_float(images), method=model.encode)
+    return model.apply(state.variables, quantized, method=model.coordinates).values
+
+  images = jnp.concatenate([batch['x'][:, None], batch['y']], axis=1)
+  values = jax.lax.map(coordinates, images)                                  # [B, 1 + T, G]
+  shifts = global_level.shifts(batch['action'], values.shape[-1])
+  if axis_name:
+    values, shifts = jax.lax.all_gather((values, shifts), axis_name, tiled=True)
+  offset, spacing = global_level.fit_lattice(values[:, 0], values[:, 1:], shifts)
+  level = state.params['global_level'] | {'offset': offset, 'spacing': spacing}
+  return state.replace(params=state.params | {'global_level': level})
+
+
 def _with_codebook(state: TrainState, table: jax.Array, changed: jax.Array, gradient: bool
                    ) -> TrainState:
   stats = dict(state.stats, usage=jnp.zeros_like(state.stats['usage']))

@@ -21,6 +21,7 @@ from cvq.errors import Diverged, Interrupted
 ALTERNATE = ('base', 'action', 'causal')
 SHOWN = ('loss', 'reconstruction', 'action_nll', 'retrieval', 'retrieval_accuracy', 'global_exact')
 STAGES = {'reconstruction': 'pretrain', 'global': 'train_global'}   # of modes; the others: train
+_FITTED = 1024                  # x by which the codes of the global level are placed
 _STREAMS = {'train': 0, 'pretrain': 1_000_003, 'train_global': 2_000_006}   # added to the seed
 
 
@@ -121,11 +122,11 @@ class Loop:
     self.buffer: list[tuple[int, dict]] = []
     self.warned: set[str] = set()
 
-  def _iterator(self, stage: str, position: Any):
+  def _iterator(self, stage: str, position: Any, batch_size: int = 0):
     config, index_count = self.config, parallel.process()
     part = config[stage]
     iterator = pipeline.train_iterator(
-        self.session.dataset, config.dataset, batch_size=part.batch_size,
+        self.session.dataset, config.dataset, batch_size=batch_size or part.batch_size,
         targets=part.get('targets', 1), seed=config.seed + _STREAMS[stage],
         process_index=index_count[0], process_count=index_count[1])
     if position is not None:
@@ -140,6 +141,8 @@ class Loop:
         self._initialise_codebook()
       while self.step < self.total:
         self._train_one(progress)
+        if self.step == self.total and self.config.train_global.steps:
+          self._fit_lattice()
         c, signum = self.config, stop.due(self.step)
         if self._due(c.log.every) or signum:
           self._log(progress)
@@ -167,6 +170,13 @@ class Loop:
         steps.initialise_codebook, model=self.session.model, config=self.config,
         axis_name=parallel.AXIS))
     self.state = initialise(self.state, parallel.shard(batch))
+
+  def _fit_lattice(self) -> None:
+    """Places the codes of the global level, whose coordinates rest from now on."""
+    batch = next(self._iterator('train_global', None, parallel.round_up(_FITTED)))
+    fit = parallel.parallel_state_step(functools.partial(
+        steps.fit_lattice, model=self.session.model, axis_name=parallel.AXIS))
+    self.state = fit(self.state, parallel.shard(batch))
 
   def _train_one(self, progress) -> None:
     start = time.monotonic()

@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from cvq import objectives, parallel, steps
+from cvq.models import global_level
 from tests import small
 
 
@@ -143,6 +144,29 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
       self.assertEqual(int(got['global_changed'][i]), int((x[i] != y[i]).sum()))
       self.assertEqual(bool(got['global_moved'][i]), y[i, own] - x[i, own] == sign)
       self.assertEqual(bool(got['global_stayed'][i]), y[i, 1 - own] == x[i, 1 - own])
+
+  @pytest.mark.slow
+  def test_lattice_of_one_device_is_that_of_four_and_moves_nothing_else(self):
+    model, _, state = small.build(small.config())
+    batch = small.batch(size=16)
+    fit = functools.partial(steps.fit_lattice, model=model)
+    alone = jax.jit(fit)(state, batch)
+    four = jax.jit(jax.vmap(functools.partial(fit, axis_name='batch'), axis_name='batch',
+                            in_axes=(None, 0), out_axes=None))(state, split(batch, 4))
+    chex.assert_trees_all_close(four.params, alone.params, rtol=1e-4, atol=1e-5)
+    images = objectives.to_float(np.concatenate([batch['x'], batch['y'].reshape(
+        -1, *batch['x'].shape[1:])]))
+    coordinates = lambda m, x: m.coordinates(m.encode(x))
+    values = model.apply(state.variables, images, method=coordinates).values
+    shifts = global_level.shifts(batch['action'], values.shape[-1])
+    offset, spacing = global_level.fit_lattice(
+        values[:16], values[16:].reshape(16, -1, values.shape[-1]), shifts)
+    level = alone.params['global_level']
+    chex.assert_trees_all_close((level['offset'], level['spacing']), (offset, spacing), rtol=1e-3,
+                                atol=1e-3)
+    same = alone.params['global_level'] | {
+        name: state.params['global_level'][name] for name in ('offset', 'spacing')}
+    chex.assert_trees_all_equal(alone.params | {'global_level': same}, state.params)
 
   @pytest.mark.slow
   def test_global_level_of_a_model_with_the_graph_of_the_paper(self):

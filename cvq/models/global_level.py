@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from cvq.models.decoder import shifted_neighbours
 
 SPREAD = 8.           # of the coordinates at the start, in steps; a range of factors is 2 to 40
+CANDIDATES = 201      # spacings that are tried
 LEAST_SPACING = .5    # where no step is ever seen, the spacing would shrink to 0
 
 
@@ -58,6 +59,28 @@ def to_codes(values: jax.Array, offset: jax.Array, spacing: jax.Array, codes: in
   """[B, G] coordinates -> the nearest codes, [B, G] int32, 0 to N - 1."""
   nearest = jnp.round(in_steps(values, offset, spacing)).astype(jnp.int32) + codes // 2
   return jnp.clip(nearest, 0, codes - 1)
+
+
+def fit_lattice(x: jax.Array, y: jax.Array, shifts: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Where codes lie, once coordinates rest: as training would in the end, but exactly.
+
+  The spacing is near the mean step, where coordinates gather most around an even grid: where the
+  mean of exp(2 pi i z / spacing) is longest. Its angle is the offset.
+
+  Args:
+    x: [B, G] coordinates. y: [B, T, G], after actions that shift them by [B, T, G].
+
+  Returns:
+    offset [G], within half a spacing of 0, and spacing [G].
+  """
+  steps = jnp.sum((y - x[:, None]) * shifts, (0, 1)) / jnp.maximum(jnp.abs(shifts).sum((0, 1)), 1)
+  spacing = jnp.maximum(steps, LEAST_SPACING) * jnp.linspace(.95, 1.05, CANDIDATES)[:, None]
+  values = jnp.concatenate([x[:, None], y], axis=1).reshape(-1, x.shape[-1])
+  mean = lambda spacing: jnp.exp(2j * jnp.pi * values / spacing).mean(0)
+  means = jax.lax.map(mean, spacing)                                         # [candidates, G]
+  best = jnp.abs(means).argmax(0)[None]
+  of_best = lambda a: jnp.take_along_axis(a, best, axis=0)[0]
+  return (jnp.angle(of_best(means)) / (2 * jnp.pi) * of_best(spacing), of_best(spacing))
 
 
 class GlobalLevel(nn.Module):

@@ -50,6 +50,29 @@ class GlobalLevelTest(chex.TestCase, parameterized.TestCase):
       self.assertEqual(float(in_steps[0, 0]), 1 / global_level.LEAST_SPACING)
 
   @chex.variants(with_jit=True, without_jit=True)
+  def test_lattice_is_found_in_noisy_coordinates(self):
+    rng = np.random.default_rng(0)
+    offset, spacing = np.float32([.3, -.2]), np.float32([.93, 1.04])
+    x = rng.integers([0, 0], [32, 6], (1000, 2))
+    shifts = np.asarray(global_level.shifts(rng.integers(0, 4, (1000, 3)), 2))
+    place = lambda code: np.float32(
+        offset + spacing * code + rng.normal(scale=.15, size=code.shape))
+    y = place(x[:, None] + shifts)
+    got = self.variant(global_level.fit_lattice)(place(x), y, shifts)
+    np.testing.assert_allclose(got[1], spacing, rtol=8e-3)
+    np.testing.assert_allclose(got[0], offset, atol=.06)
+    # By SGD's own measure no other lattice nearby is better.
+    loss = lambda offset: float(losses.global_offset(y.reshape(-1, 2), offset, got[1]))
+    for other in ([.1, 0], [-.1, 0], [0, .1], [0, -.1]):
+      self.assertLess(loss(got[0]), loss(got[0] + jnp.float32(other)))
+
+  def test_lattice_of_a_variable_that_never_moves_keeps_away_from_zero(self):
+    x = jnp.zeros((4, 1))
+    offset, spacing = global_level.fit_lattice(x, jnp.zeros((4, 2, 1)), jnp.zeros((4, 2, 1)))
+    chex.assert_tree_all_finite((offset, spacing))
+    self.assertGreater(float(spacing[0]), .9 * global_level.LEAST_SPACING)
+
+  @chex.variants(with_jit=True, without_jit=True)
   def test_shapes_and_a_finite_gradient(self):
     module, params, nodes = make()
     out = self.variant(lambda p, x: module.apply({'params': p}, x))(params, nodes)
