@@ -21,7 +21,7 @@ from cvq.errors import Diverged, Interrupted
 ALTERNATE = ('base', 'action', 'causal')
 SHOWN = ('loss', 'reconstruction', 'action_nll', 'retrieval', 'retrieval_accuracy', 'global_exact')
 STAGES = {'reconstruction': 'pretrain', 'global': 'train_global'}   # of modes; the others: train
-_FITTED = 1024                  # x by which the codes of the global level are placed
+FITTED = 1024                   # x by which the codes of the global level are placed
 _STREAMS = {'train': 0, 'pretrain': 1_000_003, 'train_global': 2_000_006}   # added to the seed
 
 
@@ -173,7 +173,7 @@ class Loop:
 
   def _fit_lattice(self) -> None:
     """Places the codes of the global level, whose coordinates rest from now on."""
-    batch = next(self._iterator('train_global', None, parallel.round_up(_FITTED)))
+    batch = next(self._iterator('train_global', None, parallel.round_up(FITTED)))
     fit = parallel.parallel_state_step(functools.partial(
         steps.fit_lattice, model=self.session.model, axis_name=parallel.AXIS))
     self.state = fit(self.state, parallel.shard(batch))

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from cvq import checkpoints, parallel, runs
+from cvq import checkpoints, parallel, runs, train
 from cvq.data import datasets, pipeline
 from cvq.errors import UserError
 from tests import recorded, tiny
@@ -181,10 +181,13 @@ def test_two_by_two_struck_twice_trains_like_one_process(tmp_path, tiny_run):
   for stage, seed in (('pretrain', config.seed + 1_000_003), ('train', config.seed),
                       ('train_global', config.seed + 2_000_006)):
     part = config[stage]
-    source = pipeline.TrainingBatches(
-        dataset, config.dataset, split='train', batch_size=part.batch_size,
+    source = lambda batch_size: pipeline.TrainingBatches(
+        dataset, config.dataset, split='train', batch_size=batch_size,
         targets=part.get('targets', 1), seed=seed, process_index=0, process_count=1)
+    drawn = source(part.batch_size)
     for step in range(part.steps):
-      expected |= set(recorded.lines(seed, step, source[step]))
+      expected |= set(recorded.lines(seed, step, drawn[step]))
+  # The last seed's, once more: by these the codes of the global level are placed.
+  expected |= set(recorded.lines(seed, 0, source(train.FITTED)[0]))
   assert batches(both) == batches(four) == expected
   assert checkpoints.to_json(config) == json.loads((both / 'config.json').read_text())

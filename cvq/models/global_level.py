@@ -77,10 +77,15 @@ def fit_lattice(x: jax.Array, y: jax.Array, shifts: jax.Array) -> tuple[jax.Arra
   spacing = jnp.maximum(steps, LEAST_SPACING) * jnp.linspace(.95, 1.05, CANDIDATES)[:, None]
   values = jnp.concatenate([x[:, None], y], axis=1).reshape(-1, x.shape[-1])
   mean = lambda spacing: jnp.exp(2j * jnp.pi * values / spacing).mean(0)
-  means = jax.lax.map(mean, spacing)                                         # [candidates, G]
-  best = jnp.abs(means).argmax(0)[None]
-  of_best = lambda a: jnp.take_along_axis(a, best, axis=0)[0]
-  return (jnp.angle(of_best(means)) / (2 * jnp.pi) * of_best(spacing), of_best(spacing))
+  length = jnp.abs(jax.lax.map(mean, spacing))                               # [candidates, G]
+  best = jnp.clip(length.argmax(0), 1, CANDIDATES - 2)
+  at = lambda a, k: jnp.take_along_axis(a, k[None], axis=0)[0]
+  before, there, after = (at(length, best + k) for k in (-1, 0, 1))
+  # The top of the parabola through the three, so that rounding can't make it jump.
+  bend = jnp.minimum(before - 2 * there + after, -1e-6)
+  top = jnp.clip((after - before) / (-2 * bend), -1, 1)
+  spacing = at(spacing, best) + top * (at(spacing, best + 1) - at(spacing, best))
+  return jnp.angle(mean(spacing)) / (2 * jnp.pi) * spacing, spacing
 
 
 class GlobalLevel(nn.Module):
