@@ -48,7 +48,7 @@ def once(tmp_path_factory):
     folder = place / name
     with (place / f'{name}.lock').open('a') as mark:
       fcntl.flock(mark, fcntl.LOCK_EX)
-      if mark.tell() == 0:
+      if not os.fstat(mark.fileno()).st_size:            # tell() would be of when it was opened
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         make(folder)

@@ -71,10 +71,10 @@ def fit_lattice(x: jax.Array, y: jax.Array, shifts: jax.Array) -> tuple[jax.Arra
     x: [B, G] coordinates. y: [B, T, G], after actions that shift them by [B, T, G].
 
   Returns:
-    offset [G], within half a spacing of 0, and spacing [G].
+    offset [G], within half a spacing of 0, and spacing [G], at least `LEAST_SPACING`.
   """
   steps = jnp.sum((y - x[:, None]) * shifts, (0, 1)) / jnp.maximum(jnp.abs(shifts).sum((0, 1)), 1)
-  spacing = jnp.maximum(steps, LEAST_SPACING) * jnp.linspace(.95, 1.05, CANDIDATES)[:, None]
+  spacing = jnp.maximum(steps * jnp.linspace(.95, 1.05, CANDIDATES)[:, None], LEAST_SPACING)
   values = jnp.concatenate([x[:, None], y], axis=1).reshape(-1, x.shape[-1])
   mean = lambda spacing: jnp.exp(2j * jnp.pi * values / spacing).mean(0)
   length = jnp.abs(jax.lax.map(mean, spacing))                               # [candidates, G]
