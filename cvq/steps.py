@@ -152,10 +152,9 @@ def fit_lattice(state: TrainState, batch: dict, *, model: CTVAE, axis_name: str 
 
   images = jnp.concatenate([batch['x'][:, None], batch['y']], axis=1)
   values = jax.lax.map(coordinates, images)                                  # [B, 1 + T, G]
-  shifts = global_level.shifts(batch['action'], values.shape[-1])
-  if axis_name:
-    values, shifts = jax.lax.all_gather((values, shifts), axis_name, tiled=True)
-  offset, spacing = global_level.fit_lattice(values[:, 0], values[:, 1:], shifts)
+  values, actions = (codebooks.gather(a, axis_name) for a in (values, batch['action']))
+  offset, spacing = global_level.fit_lattice(
+      values[:, 0], values[:, 1:], global_level.shifts(actions, values.shape[-1]))
   level = state.params['global_level'] | {'offset': offset, 'spacing': spacing}
   return state.replace(params=state.params | {'global_level': level})
 
