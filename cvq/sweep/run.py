@@ -147,11 +147,14 @@ def training_seconds(workdir: pathlib.Path) -> float | None:
 
 
 def machine() -> str:
-  """Processor and cores, in words."""
+  """Processor and cores that this process may use, in words."""
   model = platform.processor() or platform.machine()
   info = pathlib.Path('/proc/cpuinfo')
   if info.exists():
     named = [line.partition(':')[2].strip() for line in info.read_text().splitlines()
              if line.startswith('model name')]
     model = named[0] if named else model
-  return f'{os.cpu_count()} cores of {model}, {platform.system()}'
+  total = os.cpu_count()
+  ours = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else total   # Linux
+  cores = f'{total} cores' if ours == total else f'{ours} of {total} cores'
+  return f'{cores} of {model}, {platform.system()}'
