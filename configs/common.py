@@ -56,6 +56,7 @@ def base() -> ConfigDict:
   q.unit = True                     # latents and codes on the unit sphere of their codebook
   q.learning = 'gradient'           # of the codes: gradient | ema
   q.decay = .99                     # ema
+  q.gradient = 'straight_through'   # from codes to latents: straight_through | rotation
   q.init = 'random'                 # random | data (k-means on the first batch)
   q.revive_every = 50               # steps between revivals of codes not used since; 0: never
   q.revive_until = .6               # share of the steps of pretrain and train
@@ -66,6 +67,7 @@ def base() -> ConfigDict:
   t.mlp = 256                       # tied
   t.rounds = 1                      # tied: of messages along the edges
   t.alternatives = 1                # tied: L, outcomes of an action, of which one comes true
+  t.edges = 'learned'               # tied: learned | all | none, every node its own parent alone
   t.edge_hidden = 32                # hidden width of the edge scorer (800 in the paper)
   t.attention = 'gatv2'             # graph: gatv2 | dot
   t.hidden = 100                    # graph: of a head of the first layer

@@ -27,11 +27,9 @@ from orbax import checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 import tensorstore
 
-from cvq import files, integrity, parallel, quiet
+from cvq import files, integrity, parallel, quiet, stored_config
 from cvq.errors import Diverged, Unwritable, UserError
 
-# A work directory may move to a machine that keeps its data elsewhere, and be traced there.
-MAY_DIFFER = ('dataset.data_dir', 'log.trace')
 # Beside the fields of progress: of the state, and of data and progress themselves.
 _CHECKSUM, _OF_FIELDS = 'crc32', 'crc32_of_fields'
 _ALONE = ocp.options.MultiprocessingOptions(
@@ -96,7 +94,7 @@ class Checkpoints:
       self._manager.save(
           step, force=True, metrics=metrics, args=ocp.args.Composite(
               state=ocp.args.StandardSave(state), data=ocp.args.JsonSave(data),
-              config=ocp.args.JsonSave(to_json(config)),
+              config=ocp.args.JsonSave(stored_config.to_json(config)),
               progress=ocp.args.JsonSave(progress | {
                   _CHECKSUM: integrity.checksum(state),
                   _OF_FIELDS: integrity.checksum_of_fields(data, progress)})))
@@ -242,67 +240,3 @@ def _check_room(folder: pathlib.Path, size: int) -> None:
   free, needed = space.f_bavail * space.f_frsize, 2 * size + 2**20
   if free < needed:
     raise _unwritable(folder, OSError(f'{free >> 20} MB left, {(needed >> 20) + 1} MB needed'))
-
-
-def to_json(config: Any) -> dict:
-  """A ConfigDict as what JSON gives back: dicts, lists, numbers, strings."""
-  return json.loads(config.to_json())
-
-
-def check_config(workdir: str, config: Any, *, but: tuple[str, ...] = ()) -> None:
-  """Refuses a work directory that belongs to another config.
-
-  Args:
-    workdir: may be new. config: of this run. but: beginnings of fields that may differ.
-
-  Raises:
-    UserError: naming every field that differs.
-  """
-  path = pathlib.Path(workdir) / 'config.json'
-  if not path.exists():
-    return
-  before = files.read_json(
-      path, 'Move it away to go on with the config given, or choose another --workdir.')
-  now = to_json(config)
-  before = _upgraded(before, now)
-  different = [f'{name}: {old} -> {new}' for name, old, new in _differences(before, now)
-               if not name.startswith((*MAY_DIFFER, *but))]
-  if different:
-    raise UserError(f'{workdir} holds another run: {"; ".join(different)}.\n'
-                    'Choose another --workdir, or give the config that it was started with.')
-
-
-def write_config(workdir: str, config: Any) -> None:
-  """Writes WORKDIR/config.json, whole or not at all, where there is none yet."""
-  path = pathlib.Path(workdir) / 'config.json'
-  if parallel.first() and not path.exists():
-    files.write_json(path, to_json(config))
-
-
-def _upgraded(before: dict, now: dict) -> dict:
-  """An older config with newer fields of `now`: no global level, and what was the only choice."""
-  if 'products' in now.get('train', {}) and 'train' in before:
-    train = {'products': 'float32', 'split_at': now['train']['split_at']}
-    before = before | {'train': train | before['train']}
-  if 'rounds' in now.get('model', {}).get('transition', {}) and 'model' in before:
-    transition = {'rounds': 1, 'alternatives': 1} | before['model'].get('transition', {})
-    before = before | {'model': before['model'] | {'transition': transition}}
-  if 'train_global' not in before:
-    before = before | {'train_global': now['train_global'] | {'steps': 0}}
-    if 'global_level' in now['model'] and 'model' in before:
-      level = {'global_level': now['model']['global_level'] | {'codes': 0}}
-      weights = {k: v for k, v in now['loss'].items() if k.startswith('global_')}
-      before |= {'model': level | before['model'], 'loss': weights | before.get('loss', {})}
-  return before
-
-
-def _differences(before: dict, now: dict, prefix: str = '') -> list[tuple[str, Any, Any]]:
-  """(field, old, new) for every leaf that differs."""
-  found = []
-  for key in sorted(before.keys() | now.keys()):
-    name, a, b = prefix + key, before.get(key), now.get(key)
-    if isinstance(a, dict) and isinstance(b, dict):
-      found += _differences(a, b, f'{name}.')
-    elif a != b:
-      found.append((name, a, b))
-  return found

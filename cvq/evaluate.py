@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import cvq
-from cvq import checkpoints, files, parallel, session
+from cvq import checkpoints, files, parallel, session, stored_config
 from cvq.data import pipeline
 from cvq.errors import UserError
 from cvq.evaluation import codes, headline, image_quality, retrieval
@@ -104,7 +104,8 @@ def _codes(table: dict, counts: np.ndarray) -> dict:
     changed = table['changed'].sum()
     figures |= {'mask_size': float(table['mask_size'].mean(dtype=np.float64)),
                 'mask_precision': float(hits / marked) if marked else None,
-                'mask_recall': float(hits / changed) if changed else None}
+                'mask_recall': float(hits / changed) if changed else None,
+                'parents': float(table['parents'].mean(dtype=np.float64))}
   return figures | {'usage': codes.usage(counts).tolist(),
                     'perplexity': codes.perplexity(counts).tolist()}
 
@@ -126,7 +127,7 @@ def open_checkpoint(config: Any, workdir: str, *, mode: str
   if not (pathlib.Path(workdir) / 'checkpoints').is_dir():
     raise UserError(f'--workdir={workdir} holds no checkpoint.\n'
                     f'Train first: the same command without --mode={mode}')
-  checkpoints.check_config(workdir, config, but=('evaluation.',))
+  stored_config.check(workdir, config, but=('evaluation.',))
   run = session.open_run(config)
   store = checkpoints.Checkpoints(
       workdir, keep_last=config.checkpoint.keep_last, keep_best=config.checkpoint.keep_best)

@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Any, Iterator, TextIO
 
-from cvq import checkpoints, files, parallel
+from cvq import files, parallel, stored_config
 from cvq.config import leaves
 from cvq.errors import UserError
 
@@ -119,8 +119,8 @@ def check_shared(workdir: str, config: Any) -> None:
 
 def _fields(config: Any) -> str:
   """The config without what may differ between machines."""
-  return json.dumps({name: value for name, value in leaves(checkpoints.to_json(config))
-                     if name not in checkpoints.MAY_DIFFER}, sort_keys=True)
+  return json.dumps({name: value for name, value in leaves(stored_config.to_json(config))
+                     if name not in stored_config.MAY_DIFFER}, sort_keys=True)
 
 
 def _appears(path: pathlib.Path) -> bool:

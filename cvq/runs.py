@@ -14,7 +14,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from cvq import checkpoints, config as configuration, description, files
+from cvq import checkpoints, config as configuration, description, files, stored_config
 from cvq import state as train_state
 from cvq.data import datasets
 from cvq.description import Description
@@ -107,8 +107,9 @@ def _defaults(given: ConfigDict) -> ConfigDict:
     module = importlib.import_module(f'configs.{given.dataset.name}')
   except ModuleNotFoundError:              # the package alone is installed
     given = given.copy_and_resolve_references()
-    for name in ('rounds', 'alternatives'):
-      given.model.transition[name] = given.model.transition.get(name, 1)
+    for part, missing in stored_config.BEFORE['model'].items():
+      for name, value in missing.items():
+        given.model[part][name] = given.model[part].get(name, value)
     return given
   return module.get_config('')
 

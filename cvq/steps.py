@@ -14,7 +14,7 @@ import optax
 
 from cvq import codebooks, objectives, products
 from cvq.evaluation import codes, image_quality
-from cvq.models import global_level, prediction as pred, quantizer as vq
+from cvq.models import causal_graph, global_level, prediction as pred, quantizer as vq
 from cvq.models.ct_vae import CTVAE
 from cvq.state import TrainState
 
@@ -178,7 +178,7 @@ def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
 
   Returns:
     Arrays that start with B: `posterior` [B, A]; `mask_size`, `changed`, `changed_positions`,
-    `mask_hits` [B]; image figures [B] named part_figure, for the parts `intervention` (predicted
+    `mask_hits`, `parents` (of a node) [B]; image figures [B] named part_figure, for the parts `intervention` (predicted
     vectors), `codes` (most probable codes), `copy`, `reconstruction` and figures mse, psnr, ssim;
     and `counts` [B, K, N], the use of codes in x and y; of a global level, `global_changed` [B],
     `global_moved` and `global_stayed` [B] bool (the variable of the action moved by its step; no
@@ -217,7 +217,8 @@ def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
   return result | {
       'posterior': posterior, 'counts': codes.count(both, q.codebooks, q.codes),
       'changed': changed, 'changed_positions': positions, 'mask_size': mask.sum(-1),
-      'mask_hits': (mask & (from_x.codes != from_y.codes)).sum(-1)}
+      'mask_hits': (mask & (from_x.codes != from_y.codes)).sum(-1),
+      'parents': causal_graph.parents(prediction.edge_logits)}
 
 
 def _global_figures(x: jax.Array, y: jax.Array, action: jax.Array) -> dict:

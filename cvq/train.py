@@ -14,7 +14,8 @@ import numpy as np
 
 import cvq
 from cvq import checkpoints, config as configuration, description
-from cvq import collapse, evaluate, gallery, locks, parallel, session, steps, tracing, writers
+from cvq import collapse, evaluate, gallery, locks, parallel, session, steps, stored_config
+from cvq import tracing, writers
 from cvq.data import pipeline
 from cvq.errors import Diverged, Interrupted
 
@@ -90,10 +91,10 @@ class Loop:
   """
 
   def __init__(self, config: Any, workdir: str):
-    checkpoints.check_config(workdir, config, but=('evaluation.',))
+    stored_config.check(workdir, config, but=('evaluation.',))
     self.config, self.workdir = config, workdir
     self.session = session.open_run(config)
-    checkpoints.write_config(workdir, config)
+    stored_config.write(workdir, config)
     if parallel.first():
       description.write(workdir, self.session.dataset)
     self.state = self.session.state

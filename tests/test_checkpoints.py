@@ -1,6 +1,5 @@
 """Checkpoints: exact round trips, the right ones kept, damaged ones passed over."""
 
-import json
 import os
 import pathlib
 import subprocess
@@ -165,49 +164,6 @@ def test_another_layout_is_refused_and_is_no_damage(store, tmp_path, params, mes
   with pytest.raises(UserError, match='/2 was written by cvq test.*' + message):
     store.restore({'step': jnp.int32(0), 'params': params}, set_aside=True)
   assert steps_in(tmp_path) == [1, 2]
-
-
-def test_config_of_another_run_is_refused_with_the_differences(tmp_path):
-  checkpoints.check_config(str(tmp_path), small.config())                  # new: nothing to refuse
-  checkpoints.write_config(str(tmp_path), small.config())
-  checkpoints.check_config(str(tmp_path), small.config(dataset__data_dir='elsewhere'))
-  other = small.config(evaluation__split='train')
-  checkpoints.check_config(str(tmp_path), other, but=('evaluation.',))
-  with pytest.raises(UserError, match='evaluation.split: test -> train'):
-    checkpoints.check_config(str(tmp_path), other)
-  before = (tmp_path / 'config.json').read_text()
-  with pytest.raises(UserError) as error:
-    checkpoints.check_config(str(tmp_path), small.config(train__batch_size=32, seed=3))
-  assert 'train.batch_size: 8 -> 32' in str(error.value)
-  assert 'seed: 0 -> 3' in str(error.value)
-  assert 'workdir' in str(error.value)
-  assert (tmp_path / 'config.json').read_text() == before
-  assert json.loads(before)['train']['batch_size'] == 8
-
-
-def test_a_run_from_before_products_had_a_choice_goes_on_in_float32(tmp_path):
-  fields = checkpoints.to_json(small.config())
-  del fields['train']['products']
-  (tmp_path / 'config.json').write_text(json.dumps(fields))
-  checkpoints.check_config(str(tmp_path), small.config())
-  with pytest.raises(UserError, match='train.products: float32 -> bfloat16'):
-    checkpoints.check_config(str(tmp_path), small.config(train__products='bfloat16'))
-
-
-def test_a_run_from_before_rounds_and_alternatives_goes_on_with_one(tmp_path):
-  fields = checkpoints.to_json(small.config())
-  del fields['model']['transition']['rounds'], fields['model']['transition']['alternatives']
-  del fields['train']['split_at']
-  (tmp_path / 'config.json').write_text(json.dumps(fields))
-  checkpoints.check_config(str(tmp_path), small.config())
-  with pytest.raises(UserError, match='model.transition.rounds: 1 -> 2'):
-    checkpoints.check_config(str(tmp_path), small.config(model__transition__rounds=2))
-
-
-def test_damaged_config_is_named(tmp_path):
-  pathlib.Path(tmp_path / 'config.json').write_text('{"seed": ')
-  with pytest.raises(UserError, match='config.json is damaged'):
-    checkpoints.check_config(str(tmp_path), small.config())
 
 
 def test_states_of_several_devices_are_read_on_one(store):

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from cvq import checkpoints, parallel, runs, train
+from cvq import parallel, runs, stored_config, train
 from cvq.data import datasets, pipeline
 from cvq.errors import UserError
 from tests import recorded, tiny
@@ -190,4 +190,4 @@ def test_two_by_two_struck_twice_trains_like_one_process(tmp_path, tiny_run):
   # The last seed's, once more: by these the codes of the global level are placed.
   expected |= set(recorded.lines(seed, 0, source(train.FITTED)[0]))
   assert batches(both) == batches(four) == expected
-  assert checkpoints.to_json(config) == json.loads((both / 'config.json').read_text())
+  assert stored_config.to_json(config) == json.loads((both / 'config.json').read_text())

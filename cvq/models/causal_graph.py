@@ -76,6 +76,15 @@ def combine_mechanisms(
   return (1 - m) * observational[:, None] + m * interventional
 
 
+def parents(edge_logits: jax.Array) -> jax.Array:
+  """Expected parents of a node beside itself, mean over nodes and mechanisms.
+
+  edge_logits: [B, E, S, S] -> [B].
+  """
+  others = 1 - jnp.eye(edge_logits.shape[-1])
+  return (jax.nn.sigmoid(edge_logits) * others).sum(-1).mean((1, 2))
+
+
 def graph_attention(scores: jax.Array, weights: jax.Array, values: jax.Array) -> jax.Array:
   """Messages along the edges of a graph: sum_j attention_ij values_j.
 

@@ -136,7 +136,7 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
         width=t.width, heads=t.heads, mlp=t.mlp, edge_hidden=t.edge_hidden, noise=t.noise,
         noise_scale=t.noise_scale, sampling=t.sampling,
         evaluation_sampling=t.evaluation_sampling, graph_temperature=t.graph_temperature,
-        rounds=t.rounds, alternatives=t.alternatives)
+        rounds=t.rounds, alternatives=t.alternatives, edges=t.edges)
   else:
     layer = gat.GraphTransition(
         codebooks=q.codebooks, codes=q.codes, grid=grid, num_actions=num_actions,
@@ -149,7 +149,7 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
       grid=grid) if g.codes else None
   return CTVAE(
       encoder=ENCODERS[config.encoder.name].from_config(config.encoder, config.latent_dim),
-      quantizer=vq.Quantizer(q.codebooks, q.codes, dim, q.unit, q.learning),
+      quantizer=vq.Quantizer(q.codebooks, q.codes, dim, q.unit, q.learning, q.gradient),
       decoder=DECODERS[config.decoder.name].from_config(config.decoder, image_shape[-1]),
       transition=layer, grid=grid, likelihood=config.likelihood, posterior=config.posterior,
       global_level=whole)

@@ -78,13 +78,40 @@ def assignments(codes: jax.Array, vectors: jax.Array, codebook: jax.Array
   return counts.reshape(k, n), sums.reshape(k, n, d)
 
 
+def straight_through(latents: jax.Array, vectors: jax.Array) -> jax.Array:
+  """The code vectors, whose gradient goes to the latents as it is. Both [B, V, d]."""
+  return latents + jax.lax.stop_gradient(vectors - latents)
+
+
+def rotation(latents: jax.Array, vectors: jax.Array) -> jax.Array:
+  """The code vectors, whose gradient is turned and scaled as they are from the latents.
+
+  With z' and e' of unit length and r = unit(z' + e'), z goes to e by the map
+  |e|/|z| (1 - 2 r r^T + 2 e' z'^T), which is held constant. Source: Fifty et al. 2024
+  (arXiv 2410.06424), section 4.2.
+
+  Args:
+    latents, vectors: [B, V, d] z and e.
+  """
+  z, e = jax.lax.stop_gradient((latents, vectors))
+  size = lambda x: jnp.sqrt(jnp.sum(x * x, -1, keepdims=True) + EPSILON)
+  along = lambda axis: jnp.sum(latents * axis, -1, keepdims=True)
+  r = normalise(normalise(z) + normalise(e))
+  turned = latents - 2 * along(r) * r + 2 * along(normalise(z)) * normalise(e)
+  moved = size(e) / size(z) * turned
+  return moved + jax.lax.stop_gradient(vectors - moved)      # exact where rounding, or -z, is not
+
+
+GRADIENTS = {'straight_through': straight_through, 'rotation': rotation}
+
+
 @flax.struct.dataclass
 class Quantized:
   """One quantized batch.
 
   Attributes:
     codes: [B, V] int32.
-    vectors: [B, V, d] code vectors; their gradient goes straight through to the latents.
+    vectors: [B, V, d] code vectors; their gradient goes through to the latents.
     latents: [B, V, d] what was quantized (on the unit sphere if `unit`).
     codebook: [K, N, d] as used.
   """
@@ -105,6 +132,7 @@ class Quantizer(nn.Module):
   dim: int
   unit: bool
   learning: str
+  gradient: str
 
   def setup(self):
     shape = (self.codebooks, self.codes, self.dim)
@@ -131,4 +159,4 @@ class Quantizer(nn.Module):
     codebook = self.codebook()
     codes = nearest_codes(jax.lax.stop_gradient(z), jax.lax.stop_gradient(codebook))
     vectors = look_up(codes, codebook)
-    return Quantized(codes, z + jax.lax.stop_gradient(vectors - z), z, codebook)
+    return Quantized(codes, GRADIENTS[self.gradient](z, vectors), z, codebook)

@@ -25,6 +25,7 @@ from cvq.models.prediction import Prediction
 from cvq.models.quantizer import Quantized, normalise
 
 SPLIT = .2            # how far alternatives of an action are apart at first, of actions' spread
+CERTAIN = 20.         # log-odds of an edge that is given, not learned
 
 
 def relative_position_bias(table: jax.Array, grid: tuple[int, int]) -> jax.Array:
@@ -53,6 +54,15 @@ class SharedGraph(nn.Module):
     table = self.param('offset', nn.initializers.zeros, (2 * h - 1, 2 * w - 1))
     pairs = jnp.einsum('bid,bjd->bij', child, parent) / self.hidden ** .5
     return pairs + relative_position_bias(table, self.grid)
+
+
+def given_edges(edges: str, nodes: int) -> jax.Array:
+  """Log-odds of a graph that is not learned: [S, S].
+
+  edges: 'all', every node has every parent, or 'none', every node has itself alone.
+  """
+  there = {'all': jnp.ones((nodes, nodes)), 'none': jnp.eye(nodes)}[edges]
+  return CERTAIN * (2 * there - 1)
 
 
 class GraphSelfAttention(nn.Module):
@@ -103,6 +113,7 @@ class TiedTransition(nn.Module):
   graph_temperature: float
   rounds: int
   alternatives: int
+  edges: str
 
   def observe(self, quantized: Quantized, *, train: bool, identity: bool = False) -> None:
     """Without an action every variable keeps its code, by construction: nothing to learn."""
@@ -111,7 +122,8 @@ class TiedTransition(nn.Module):
     k, d, s = self.codebooks, self.dim, self.grid[0] * self.grid[1]
     self.position = self.param('position', nn.initializers.normal(.02), (s, self.width))
     self.embed = nn.Dense(self.width)
-    self.graph = SharedGraph(self.edge_hidden, self.grid)
+    if self.edges == 'learned':
+      self.graph = SharedGraph(self.edge_hidden, self.grid)
     block = lambda: GraphSelfAttention(self.heads, self.mlp, self.grid)
     self.inference, self.further = block(), [block() for _ in range(self.rounds - 1)]
     self.child = nn.Dense(self.width)
@@ -147,7 +159,10 @@ class TiedTransition(nn.Module):
     elif self.noise == 'endo':
       root = jnp.zeros((b, 1, self.width))
 
-    edge_logits = self.graph(nodes)
+    if self.edges == 'learned':
+      edge_logits = self.graph(nodes)
+    else:
+      edge_logits = jnp.broadcast_to(given_edges(self.edges, s), (b, s, s))
     method = self.sampling if train else self.evaluation_sampling
     key = self.make_rng('sample') if method == 'gumbel' else None
     edges = jax.nn.sigmoid(edge_logits)

@@ -6,7 +6,7 @@ import pathlib
 import time
 from typing import Any, Callable, Sequence
 
-from cvq import checkpoints, evaluate, files, gallery, parallel
+from cvq import evaluate, files, gallery, parallel, stored_config
 from cvq.errors import UserError
 from cvq.evaluation import headline
 from cvq.report import page, provenance, runs, sections, seeds
@@ -77,7 +77,7 @@ def write_report(config: Any, workdir: str, *, compare: Sequence[str] = (),
       'revision': provenance.revision(), 'versions': provenance.versions(),
       'made': time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime()),
       'seconds': round(time.monotonic() - start, 1)}
-  report['config'] = checkpoints.to_json(config)
+  report['config'] = stored_config.to_json(config)
   report = runs.plain(report)
   html = page.render(report, pictures)
   folder = pathlib.Path(workdir)

@@ -9,9 +9,9 @@ import statistics
 from typing import Any
 
 from cvq import files
-from cvq.checkpoints import MAY_DIFFER
 from cvq.config import leaves
 from cvq.errors import UserError
+from cvq.stored_config import MAY_DIFFER
 
 # Figures of evaluation.json that runs are compared by.
 COMPARED = {

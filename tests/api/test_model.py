@@ -12,7 +12,7 @@ from PIL import Image
 import pytest
 
 import cvq
-from cvq import checkpoints, description, evaluate, runs, state as train_state
+from cvq import description, evaluate, runs, state as train_state, stored_config
 from cvq.api.model import Model
 from cvq.errors import UserError
 from cvq.models import prediction as pred, quantizer as vq
@@ -252,9 +252,9 @@ def test_a_run_from_before_the_global_level_goes_on_without(tiny_run, tmp_path, 
   about = description.read(str(tiny_run))
   assert 'global_level' not in runs.abstract_state(before, about).params
   (tmp_path / 'config.json').write_text(json.dumps(config | fields))
-  checkpoints.check_config(str(tmp_path), before)
+  stored_config.check(str(tmp_path), before)
   with pytest.raises(UserError, match='(?s)level.codes: 0 -> 256.*train_global.steps: 0 -> 4'):
-    checkpoints.check_config(str(tmp_path), runs.to_config(
+    stored_config.check(str(tmp_path), runs.to_config(
         json.loads((tiny_run / 'config.json').read_text())))
   state = train_state.create(
       runs.build(before, about), train_state.make_optimizer(before), jax.random.key(0),

@@ -124,6 +124,13 @@ class GraphTest(chex.TestCase):
     np.testing.assert_array_equal(graph[0, 0], [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
     np.testing.assert_array_equal(graph[0, 1], np.zeros((3, 3)))
 
+  def test_parents_are_counted_without_the_node_itself(self):
+    probability = np.array([[.5, .25, 0.], [1., 1., .5], [0., .75, 1.]])
+    with np.errstate(divide='ignore'):                   # infinite where it is sure
+      logits = np.log(probability / (1 - probability))[None, None]
+    np.testing.assert_allclose(causal_graph.parents(jnp.tile(logits, (4, 2, 1, 1))),
+                               [(.25 + 1.5 + .75) / 3] * 4, rtol=1e-6)
+
   def test_intervention_mask_is_a_function_of_node_and_action(self):
     nodes = jax.random.normal(jax.random.key(0), (2, 5, 3))
     module = causal_graph.InterventionMask(4)

@@ -12,8 +12,9 @@ B, H, W, K, N, DIM = 2, 3, 4, 2, 7, 5
 V = K * H * W
 
 
-def make(unit=False, update='gradient'):
-  module = vq.Quantizer(codebooks=K, codes=N, dim=DIM, unit=unit, learning=update)
+def make(unit=False, update='gradient', gradient='straight_through'):
+  module = vq.Quantizer(
+      codebooks=K, codes=N, dim=DIM, unit=unit, learning=update, gradient=gradient)
   latents = jax.random.normal(jax.random.key(0), (B, H, W, K * DIM))
   return module, module.init(jax.random.key(1), latents), latents
 
@@ -78,6 +79,49 @@ class QuantizerTest(chex.TestCase, parameterized.TestCase):
     to_params, to_latents = jax.grad(loss, (0, 1))(variables['params'], latents)
     chex.assert_trees_all_equal(to_params['codebook'], jnp.zeros((K, N, DIM)))
     chex.assert_trees_all_close(vq.to_variables(to_latents, K), weight)
+
+  @chex.variants(with_jit=True, without_jit=True)
+  def test_rotation_is_the_code_and_turns_its_gradient_with_it(self):
+    """Against the matrix that turns z' to e' in their plane and leaves all else, in NumPy."""
+    z, e, weight = (jax.random.normal(jax.random.key(seed), (B, V, DIM)) for seed in range(3))
+    out, pull = jax.vjp(self.variant(vq.rotation), z, e)
+    chex.assert_trees_all_close(out, e, rtol=1e-6)
+    of_latents, of_codes = pull(weight)
+    np.testing.assert_array_equal(of_codes, 0)
+    for b in range(B):
+      for v in range(V):
+        x, y = np.float64(z[b, v]), np.float64(e[b, v])
+        first = x / np.linalg.norm(x)
+        second = y - (y @ first) * first
+        second /= np.linalg.norm(second)
+        cosine = y @ first / np.linalg.norm(y)
+        sine = y @ second / np.linalg.norm(y)
+        plane = np.stack([first, second])
+        turn = np.eye(DIM) + plane.T @ (np.array([[cosine, -sine], [sine, cosine]]) - np.eye(2)
+                                        ) @ plane
+        scale = np.linalg.norm(y) / np.linalg.norm(x)
+        np.testing.assert_allclose(scale * turn @ x, y, rtol=1e-9)
+        np.testing.assert_allclose(of_latents[b, v], scale * turn.T @ weight[b, v],
+                                   rtol=1e-3, atol=1e-4)
+
+  def test_rotation_of_a_latent_that_is_its_code_or_its_opposite(self):
+    """Where both agree the gradient is straight; where no plane is defined it stays finite."""
+    z = vq.normalise(jax.random.normal(jax.random.key(0), (B, V, DIM)))
+    same = jax.grad(lambda x: vq.rotation(x, z).sum())(z)
+    np.testing.assert_allclose(same, 1, rtol=1e-3)
+    out, pull = jax.vjp(lambda x: vq.rotation(x, -z), z)
+    np.testing.assert_allclose(out, -z, rtol=1e-6)
+    chex.assert_tree_all_finite(pull(jnp.ones_like(z)))
+
+  def test_the_module_passes_gradients_as_it_is_told(self):
+    latents_of = {}
+    for gradient in vq.GRADIENTS:
+      module, variables, latents = make(unit=True, gradient=gradient)
+      loss = lambda z: jnp.sum(module.apply(variables, z).vectors * jnp.arange(DIM))
+      latents_of[gradient] = loss(latents), jax.grad(loss)(latents)
+    (value, straight), (turned_value, turned) = latents_of.values()
+    np.testing.assert_allclose(value, turned_value, rtol=1e-5)
+    self.assertGreater(float(jnp.abs(straight - turned).max()), .1)
 
   def test_grid_and_variables_are_inverse(self):
     latents = jax.random.normal(jax.random.key(0), (B, H, W, K * DIM))

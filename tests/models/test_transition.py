@@ -25,12 +25,12 @@ def quantized():
 
 
 @functools.cache
-def make(rounds=1, alternatives=1):
+def make(rounds=1, alternatives=1, edges='learned'):
   """-> layer, params (random, so that no bias is zero)."""
   layer = transition.TiedTransition(
       codebooks=K, codes=N, dim=D, grid=GRID, num_actions=A, width=WIDTH, heads=HEADS, mlp=7,
       edge_hidden=4, noise='off', noise_scale=1., sampling='mean', evaluation_sampling='mean',
-      graph_temperature=1., rounds=rounds, alternatives=alternatives)
+      graph_temperature=1., rounds=rounds, alternatives=alternatives, edges=edges)
   shapes = jax.eval_shape(
       lambda: layer.init(jax.random.key(0), quantized(), ACTIONS, train=False))['params']
   leaves, tree = jax.tree.flatten(shapes)
@@ -178,6 +178,25 @@ class TiedTransitionTest(chex.TestCase):
     gradient = jax.jacobian(of_last)(q.vectors)[:, 0].reshape(WIDTH, K, S, D)
     reached = np.abs(gradient).max((0, 1, 3)) > 1e-3
     np.testing.assert_array_equal(reached, [rounds >= 2, True, True, False, False, False])
+
+  @parameterized.parameters('all', 'none')
+  def test_given_edges_are_those_of_a_learned_graph_that_found_them(self, edges):
+    learned, params = make()
+    layer, _ = make(edges=edges)
+    there = np.ones((S, S)) if edges == 'all' else np.eye(S)
+    own = GRID[0] - 1, GRID[1] - 1                       # no rows and no columns away
+    offset = jnp.full(params['graph']['offset'].shape, 200. if edges == 'all' else -200.)
+    graph = params['graph'] | {'offset': offset.at[own].set(200.)}
+    expected = learned.apply({'params': params | {'graph': graph}}, quantized(), ACTIONS,
+                             train=False)
+    rest = {name: p for name, p in params.items() if name != 'graph'}
+    found = layer.apply({'params': rest}, quantized(), ACTIONS, train=True)
+    self.assertNotIn('graph', jax.eval_shape(
+        lambda: layer.init(jax.random.key(0), quantized(), ACTIONS, train=False))['params'])
+    for name in ('logits', 'mask_logits', 'graph', 'vectors'):
+      np.testing.assert_allclose(getattr(found, name), getattr(expected, name),
+                                 rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(jax.nn.sigmoid(found.edge_logits[0, 0]), there, atol=1e-6)
 
   def test_an_action_is_predicted_alike_alone_and_among_others(self):
     layer, params = make()

@@ -45,8 +45,10 @@ def test_tables_share_the_plain_runs():
   of = lambda name: set(cells.wanted([TABLES[name]]))
   assert of('interventions') < of('retrieval')
   assert of('disentanglement') < of('retrieval') and of('multi_step') < of('retrieval')
-  for name in ('imbalance', 'compositional', 'ablations', 'sample_efficiency'):
+  for name in ('imbalance', 'compositional', 'sample_efficiency'):
     assert of(name) & of('retrieval') and of(name) - of('retrieval')
+  assert of('ablations') & of('graph') == {declared.cell(
+      'dsprites', 'ours', 'short', train__steps=declared.SHORT, **declared.LOCAL['ours'])}
   every = cells.wanted(list(TABLES.values()))
   assert every[declared.cell('dsprites', 'ours')] == {'disentanglement', 'multi_step'}
 
