@@ -27,8 +27,9 @@ A finished cell is not run again; an interrupted one goes on from its checkpoint
 give its command, found with its machine and time under [Cells](#cells), or move its JSON away and
 run its table again. Figures are of the test split, retrieval over all directed actions, and where
 a row has several seeds it gives their mean and, after "±", their standard deviation (n - 1).
-"Minutes" are those of the training steps, without start-up and evaluation. Our default was chosen
-on validation data over many tries; the baselines keep the settings of their configs, untuned.
+"Minutes" are those of the training steps, without start-up and evaluation; where the machine is "1
+of 2 cores", another cell ran on the other one. Our default was chosen on validation data over many
+tries; the baselines keep the settings of their configs, untuned.
 """
 
 
