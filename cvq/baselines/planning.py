@@ -65,27 +65,28 @@ def search(predict: Callable[[np.ndarray], Any], z_x: np.ndarray, z_y: np.ndarra
   return best, nearest
 
 
-def shown_the_truth(retrieve: Callable[[np.ndarray, np.ndarray], np.ndarray], images: Images,
+def shown_the_truth(choose: Callable[[np.ndarray, np.ndarray, int], np.ndarray], images: Images,
                     start: np.ndarray, target: np.ndarray, steps: int) -> list[list[int]]:
-  """What a model of pairs does step by step, where the true image after each action is shown to it.
+  """What a model does step by step, where the true image after each action is shown to it.
 
-  It generates no image of its own, so this is more than the other methods are given. It stops
+  More than a plan has to go by; a model of pairs, which draws nothing, has no other way. It stops
   where it sees the target.
 
   Args:
-    retrieve: uint8 [n, H, W, C] twice -> posterior [n, A]. images: of a full grid.
-    start, target: [n] int. steps: most actions.
+    choose: uint8 [n, H, W, C] images and targets, and how many actions are left -> the next
+      action [n] int, -1 for none. images: of a full grid. start, target: [n] int. steps: most
+      actions.
 
   Returns:
     n lists of actions; one that would leave its factor's range does nothing.
   """
   place, goal = np.array(start, np.int64), images.read(target)
   plans: list[list[int]] = [[] for _ in place]
-  for _ in range(steps):
+  for left in range(steps, 0, -1):
     seen = images.read(place)
-    action = retrieve(seen, goal).argmax(-1)
-    going = (seen != goal).any((1, 2, 3))
-    led, _ = images.space.step(place, action)
+    action = choose(seen, goal, left)
+    going = (seen != goal).any((1, 2, 3)) & (action >= 0)
+    led, _ = images.space.step(place, np.maximum(action, 0))
     place = np.where(going, led, place)
     for i in np.flatnonzero(going):
       plans[i].append(int(action[i]))

@@ -8,7 +8,7 @@ The flags are those of cvq.main. Writes DIR/measured.json: each measurement, ver
 from __future__ import annotations
 
 import pathlib
-from typing import Any
+from typing import Any, Callable
 
 from absl import flags
 import jax
@@ -27,6 +27,8 @@ from cvq.report.runs import plain
 _MEASURE = flags.DEFINE_list('measure', [], 'Names of measurements.')
 IMAGES = 15_000          # of the disentanglement metrics: 10,000 to train, 5,000 to test
 PAIRS = 128              # of multi-step retrieval, for each number of steps
+BEAM = 8                 # plans kept at every length of a search
+SEARCHED = 4             # steps up to which a plan is made anew after each: n + ... + 1 of them
 
 
 def represent(run: session.Run, state: Any, index: np.ndarray, *, whole: bool = False,
@@ -91,32 +93,46 @@ def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
 
   Returns:
     {n: {'pairs', 'distance', 'beam', 'greedy', 'random', 'none'}} of
-    `cvq.evaluation.planning.multi_step_retrieval`; of an inverse model 'shown' alone, where the
-    true image after each action is shown to it.
+    `cvq.evaluation.planning.multi_step_retrieval`, and where the true image after each action is
+    shown to the model: 'shown', the likeliest action follows, and up to 4 steps
+    'shown_search', the first of a new plan. An inverse model has 'shown' alone.
   """
   images, names = run.dataset.images, run.dataset.space.action_names
   inside = members(images, config.dataset, config.evaluation.split)
-  if config.method == 'inverse':
-    return {str(n): _shown(run, state, inside, n, pairs) for n in steps}
-  model = Model(runs.read_run(workdir)) if config.method == 'ct_vae' else \
-      planners.LatentPlanner(run.model, state.params, names)
-  found = planning.multi_step_retrieval(model, images, inside, steps=steps, pairs=pairs)
+  choices = {'shown': _likeliest(run, state, pairs)}
+  found: dict[int, dict] = {n: {} for n in steps}
+  if config.method != 'inverse':
+    model = Model(runs.read_run(workdir)) if config.method == 'ct_vae' else \
+        planners.LatentPlanner(run.model, state.params, names)
+    found = planning.multi_step_retrieval(model, images, inside, steps=steps, pairs=pairs,
+                                          beam=BEAM)
+    choices['shown_search'] = _planned(model, names)
+  for n in steps:
+    start, target = planning.draw_pairs(
+        images.space, inside, steps=n, pairs=pairs, rng=np.random.default_rng((0, n)))
+    far = float(planning.distance(images.space, start, target).mean())
+    found[n] |= {'pairs': pairs, 'distance': far}
+    for name, choose in choices.items():
+      if name == 'shown' or n <= SEARCHED:
+        plans = planners.shown_the_truth(choose, images, start, target, n)
+        found[n][name] = planning.judge(images, start, target, plans)
   return {str(n): figures for n, figures in found.items()}
 
 
-def _shown(run: session.Run, state: Any, inside: Any, steps: int, pairs: int) -> dict:
-  """The pairs of `multi_step_retrieval`, for an inverse model."""
-  judge = jax.jit(lambda params, x, y: run.model.apply(
-      {'params': params}, x, y, None, method=run.model.judge)['posterior'])
-  retrieve = lambda x, y: np.asarray(
-      judge(state.params, np.float32(x) / 255, np.float32(y) / 255))
-  images = run.dataset.images
-  start, target = planning.draw_pairs(
-      images.space, inside, steps=steps, pairs=pairs, rng=np.random.default_rng((0, steps)))
-  plans = planners.shown_the_truth(retrieve, images, start, target, steps)
-  return {'pairs': pairs,
-          'distance': float(planning.distance(images.space, start, target).mean()),
-          'shown': planning.judge(images, start, target, plans)}
+def _likeliest(run: session.Run, state: Any, pairs: int) -> Callable:
+  """Chooses the action that the posterior says, for as many pairs at a time."""
+  no_action = np.zeros((pairs, 1), np.int32)           # nothing that it decides is asked for
+  posterior = jax.jit(lambda state, x, y: run.method.eval_step(
+      state, {'x': x, 'y': y[:, None], 'action': no_action}, model=run.model)['posterior'])
+  return lambda seen, goal, left: np.asarray(posterior(state, seen, goal)).argmax(-1)
+
+
+def _planned(model: Any, names: tuple[str, ...]) -> Callable:
+  """Chooses the first action of a plan for what is left."""
+  def choose(seen, goal, left):
+    plans = model.plan(seen, goal, max_steps=left, beam=BEAM)
+    return np.array([names.index(plan.actions[0]) if plan.actions else -1 for plan in plans])
+  return choose
 
 
 MEASUREMENTS = {'disentanglement': disentanglement, 'multi_step': multi_step}

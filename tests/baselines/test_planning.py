@@ -55,20 +55,30 @@ def grid():
 def test_a_model_of_pairs_that_is_always_right_arrives_by_the_shortest_way():
   images = grid()
 
-  def retrieve(x, y):
+  def choose(x, y, left):
     gap = SPACE.to_factors(y[:, 0, 0, 0].astype(int)) - SPACE.to_factors(x[:, 0, 0, 0].astype(int))
-    return np.concatenate([gap, -gap], axis=-1)
+    return np.concatenate([gap, -gap], axis=-1).argmax(-1)
   start, target = np.array([0, 7, 13]), np.array([19, 7, 5])
-  plans = planning.shown_the_truth(retrieve, images, start, target, 8)
+  plans = planning.shown_the_truth(choose, images, start, target, 8)
   np.testing.assert_array_equal(judged.follow(SPACE, start, plans), target)
   np.testing.assert_array_equal([len(plan) for plan in plans],
                                 judged.distance(SPACE, start, target))
-  assert [len(plan) for plan in planning.shown_the_truth(retrieve, images, start, target, 2)] == \
+  assert [len(plan) for plan in planning.shown_the_truth(choose, images, start, target, 2)] == \
       [2, 0, 2]
 
 
 def test_an_action_that_would_leave_the_grid_does_nothing():
-  down = lambda x, y: np.eye(4)[[2] * len(x)]
+  down = lambda x, y, left: np.array([2] * len(x))
   plans = planning.shown_the_truth(down, grid(), np.array([4]), np.array([19]), 3)
   assert plans == [[2, 2, 2]]
   np.testing.assert_array_equal(judged.follow(SPACE, np.array([4]), plans), [0])
+
+
+def test_a_model_may_choose_nothing_and_is_told_what_is_left():
+  told = []
+
+  def choose(x, y, left):
+    told.append(left)
+    return np.array([0, -1])
+  plans = planning.shown_the_truth(choose, grid(), np.array([0, 0]), np.array([12, 12]), 4)
+  assert plans == [[0, 0, 0], []] and told == [4, 3, 2, 1]

@@ -85,6 +85,7 @@ def test_measurements_of_a_representation(whole, monkeypatch):
   assert part['images'] == 100 and part['columns'] == whole.config.model.latents
   for of in ('trained', 'untrained'):
     assert {'mig', 'factor_vae', 'beta_vae', 'irs'} <= part[of].keys()
+  assert {'shown', 'shown_search', 'beam', 'greedy'} < found['multi_step']['2'].keys()
   assert found['multi_step']['2']['pairs'] == 4 and found['versions']['cvq'] == cvq.__version__
   with pytest.raises(UserError, match="Unknown measurement 'mgi'"):
     measure.measure(whole.config, str(whole.workdir), ['mgi'])

@@ -73,7 +73,8 @@ def test_columns_name_figures_that_exist(tiny_run):
   result['disentanglement'] = judged | {'local': judged}
   ends = {'identical': 1., 'exact': 1.}
   result['multi_step'] = {
-      str(n): {'beam': ends, 'greedy': ends, 'shown': ends} for n in (2, 4, 8)}
+      str(n): {'beam': ends, 'greedy': ends, 'shown': ends, 'shown_search': ends}
+      for n in (2, 4, 8)}
   for table in TABLES.values():
     for column in table.columns:
       assert isinstance(column.value(result), (int, float)), (table.name, column)
