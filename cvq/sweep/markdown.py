@@ -79,12 +79,12 @@ def _row(row: Row, columns: tuple[Column, ...], results: list[dict]) -> list[str
 
 
 def _mean(values: list[float | None], digits: int) -> str:
-  """'0.978 ± 0.002'; empty where no run has the figure."""
+  """'0.978 ± 0.002', '256' where all agree; empty where no run has the figure."""
   known = [value for value in values if value is not None]
   if not known:
     return ''
   text = f'{statistics.fmean(known):.{digits}f}'
-  return f'{text} ± {statistics.stdev(known):.{digits}f}' if len(known) > 1 else text
+  return f'{text} ± {statistics.stdev(known):.{digits}f}' if len(set(known)) > 1 else text
 
 
 def _cells(found: dict[str, dict]) -> str:

@@ -54,6 +54,12 @@ Not measured yet (1 of 4 cells): `a-seed1`."""
   assert '| [b](results/b.json) | `COMMAND` | 1.5 | beads; abacus | 9 |' in text
 
 
+def test_a_figure_in_which_all_seeds_agree_has_no_spread(tmp_path):
+  for cell in CELLS[:3]:
+    write(tmp_path, cell, .5, {'x': 1.})
+  assert '| A | 0.500 | 1.0 |  | 0, 1, 2 | 1.5 |' in markdown.page([TABLE], tmp_path)
+
+
 def test_tables_and_rows_without_results_say_so(tmp_path):
   text = markdown.page([TABLE], tmp_path)
   assert section(text, 'Title').endswith(
