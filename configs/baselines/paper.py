@@ -7,7 +7,8 @@ r"""Gendron et al. 2023 at a width and a length for two CPU cores: the preset `p
 Its two stages, losses, modes and their proportions are kept, and its learning rates fall as far
 over the shorter run. Narrower: convolutions, latents, edge scorer and heads. Learning rates are
 higher, as there are a thousand times fewer steps: at the paper's 5e-4 the transition does not even
-learn to copy in them, at 5e-3 its posterior does not settle. The mistakes of its code are mended (tests/test_mistakes.py).
+learn to copy in them, at 5e-3 its posterior does not settle. The mistakes of its code are mended
+(tests/test_mistakes.py).
 """
 
 from ml_collections import ConfigDict
