@@ -220,7 +220,10 @@ class Loop:
     model = self.session.model
     positions = math.prod(model.grid)
     variables = model.quantizer.codebooks * positions
-    shared = self.config.model.transition.name == 'tied'             # by a position's variables
+    layer = self.config.model.transition
+    shared = layer.name == 'tied'                                    # by a position's variables
+    if shared and layer.edges != 'learned':                          # as asked for
+      means = {name: value for name, value in means.items() if name != 'graph_size'}
     for kind, line in collapse.collapsed(
         means, variables, positions if shared else variables).items():
       if kind not in self.warned:

@@ -102,12 +102,18 @@ def test_a_graph_of_one_node_tells_nothing():
   assert not collapse.collapsed({'graph_size': 1.}, variables=8, nodes=1)
 
 
-def test_the_loop_says_it_once(capsys):
-  c = small.config()
+def loop_of(c):
+  """A loop at step 40 -> it, its model."""
   loop = train.Loop.__new__(train.Loop)
   model, _, _ = small.build(c)
   loop.config, loop.step, loop.warned = c, 40, set()
   loop.session = type('Session', (), {'model': model})
+  return loop, model
+
+
+def test_the_loop_says_it_once(capsys):
+  c = small.config()
+  loop, model = loop_of(c)
   nodes = math.prod(model.grid)
   variables = c.model.quantizer.codebooks * nodes
   for _ in range(2):
@@ -116,3 +122,10 @@ def test_the_loop_says_it_once(capsys):
   lines = capsys.readouterr().out.splitlines()
   assert [line.partition(' (')[0] for line in lines] == [
       'Step 40: Warning: the mask is all on', 'Step 40: Warning: the graph is all on']
+
+
+def test_edges_that_are_given_have_not_collapsed(capsys):
+  loop, model = loop_of(small.config(
+      model__transition__name='tied', model__quantizer__unit=True, model__transition__edges='all'))
+  loop._warn_of_collapse({'graph_size': float(math.prod(model.grid))})
+  assert capsys.readouterr().out == ''
