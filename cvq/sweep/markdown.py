@@ -25,11 +25,12 @@ python -m cvq.sweep --write                               # this page anew
 
 A finished cell is not run again; an interrupted one goes on from its checkpoint. To repeat a cell,
 give its command, found with its machine and time under [Cells](#cells), or move its JSON away and
-run its table again. Figures are of the test split, retrieval over all directed actions, and where
-a row has several seeds it gives their mean and, after "±", their standard deviation (n - 1).
-"Minutes" are those of the training steps, without start-up and evaluation; where the machine is "1
-of 2 cores", another cell ran on the other one. Our default was chosen on validation data over many
-tries; the baselines keep the settings of their configs, untuned.
+run its table again. Figures are of the test split, retrieval over all directed actions, and where a
+row has several seeds it gives their mean and, after "±", their standard deviation (n - 1); "(of 1)"
+where only one of them has the figure. "Minutes" are those of the training steps, without start-up
+and evaluation; where the machine is "1 of 2 cores", another cell ran on the other one. Our default
+was chosen on validation data over many tries; the baselines keep the settings of their configs,
+untuned, but that the paper's method was tried with three learning rates.
 """
 
 
@@ -79,12 +80,14 @@ def _row(row: Row, columns: tuple[Column, ...], results: list[dict]) -> list[str
 
 
 def _mean(values: list[float | None], digits: int) -> str:
-  """'0.978 ± 0.002', '256' where all agree; empty where no run has the figure."""
+  """'0.978 ± 0.002', '256' where all agree, '0.9 (of 1)' where other seeds lack it, or ''."""
   known = [value for value in values if value is not None]
   if not known:
     return ''
   text = f'{statistics.fmean(known):.{digits}f}'
-  return f'{text} ± {statistics.stdev(known):.{digits}f}' if len(set(known)) > 1 else text
+  if len(set(known)) > 1:
+    text += f' ± {statistics.stdev(known):.{digits}f}'
+  return text if len(known) == len(values) else f'{text} (of {len(known)})'
 
 
 def _cells(found: dict[str, dict]) -> str:

@@ -45,7 +45,7 @@ def test_known_answer(tmp_path):
 
 | method | right | worst | image | seeds | minutes |
 | --- | --- | --- | --- | --- | --- |
-| A | 0.850 ± 0.071 | 0.5 ± 0.3 | 0.0010 | 0, 2 | 2.0 |
+| A | 0.850 ± 0.071 | 0.5 ± 0.3 | 0.0010 (of 1) | 0, 2 | 2.0 |
 | B | 0.250 | 1.0 |  | 0 | 1.5 |
 
 Measured on abacus.
