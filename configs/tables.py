@@ -116,7 +116,7 @@ def multi_step() -> Table:
   lengths = 2, 4, 8
   hows = {'search': 'beam', 'greedy': 'greedy', 'shown': 'shown', 'shown, search': 'shown_search'}
   column = lambda n, how: Column(f'{n} steps, {how}', f'multi_step.{n}.{hows[how]}.identical')
-  line = lambda method, how: (f'{NAMES[method]} ({how})', tuple(
+  line = lambda name, method, how: (name, tuple(
       ((DATASETS['dsprites'], NAMES[method]), column(n, how)) for n in lengths))
   return Table(
       'multi_step', 'Several steps',
@@ -133,7 +133,8 @@ def multi_step() -> Table:
       ('multi_step',),
       (Chart('multi_step', 'Sequences of actions that end at the target image, dSprites',
              'actions in a row', 'share that ends at the target', tuple(map(str, lengths)),
-             (line('ours', 'search'), line('ours', 'shown, search'), line('inverse', 'shown')),
+             (line('cvq', 'ours', 'search'), line('cvq, shown', 'ours', 'shown, search'),
+              line('inverse, shown', 'inverse', 'shown')),
              from_zero=True),))
 
 
