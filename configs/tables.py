@@ -165,8 +165,8 @@ def ablations() -> Table:
           'pretrain__steps': 675, 'train__steps': 675, 'train__trainable': 'transition'}}
   return Table(
       'ablations', 'Our parts, one by one',
-      f'dSprites, the default model with one thing changed, each after {SHORT:,} joint steps instead '
-      'of 3,850, where it is not as good yet.' + WITHOUT,
+      f'dSprites, the default model with one thing changed, each after {SHORT:,} joint steps '
+      'instead of 3,850, where it is not as good yet.' + WITHOUT,
       ('model', 'method'),
       (*RETRIEVAL, IMAGE,
        Column('from the likeliest codes', 'evaluation.intervention.mse_codes', digits=4),
@@ -186,9 +186,10 @@ def graph() -> Table:
             ('pairs300', 'random, 1 % of the transitions'): {'dataset__transitions_per_step': 300}}
   return Table(
       'graph', 'Does the graph earn its place?',
-      f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other edges, '
-      'on the splits of the tables below. Parents: expected number, of a node beside itself, of 63. '
-      'Learned and few: with a weight on the number of parents (`loss.graph_size`) of .01.' + WITHOUT,
+      f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '
+      'edges, on the splits of other tables. Parents: expected number, of a node beside itself, of '
+      '63. Learned and few: with a weight on the number of parents (`loss.graph_size`) of .01.'
+      + WITHOUT,
       ('edges', 'split'), (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
       tuple(Row((of, where), (cell('dsprites', 'ours', '-'.join(filter(None, (name, split))),
                                    **fields, **LOCAL['ours'], **part),))

@@ -178,11 +178,11 @@ def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
 
   Returns:
     Arrays that start with B: `posterior` [B, A]; `mask_size`, `changed`, `changed_positions`,
-    `mask_hits`, `parents` (of a node) [B]; image figures [B] named part_figure, for the parts `intervention` (predicted
-    vectors), `codes` (most probable codes), `copy`, `reconstruction` and figures mse, psnr, ssim;
-    and `counts` [B, K, N], the use of codes in x and y; of a global level, `global_changed` [B],
-    `global_moved` and `global_stayed` [B] bool (the variable of the action moved by its step; no
-    other moved). Padding is the caller's to leave out.
+    `mask_hits`, `parents` (of a node) [B]; image figures [B] named part_figure, for the parts
+    `intervention` (predicted vectors), `codes` (most probable codes), `copy`, `reconstruction` and
+    figures mse, psnr, ssim; and `counts` [B, K, N], the use of codes in x and y; of a global level,
+    `global_changed` [B], `global_moved` and `global_stayed` [B] bool (the variable of the action
+    moved by its step; no other moved). Padding is the caller's to leave out.
   """
   apply = lambda method, *args, **kwargs: model.apply(
       state.variables, *args, method=method, **kwargs)
