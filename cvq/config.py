@@ -27,6 +27,7 @@ CHOICES = {
     'model.transition.name': ('tied', 'graph'),
     'model.transition.edges': ('learned', 'all', 'none'),
     'model.transition.attention': ('gatv2', 'dot'),
+    'model.transition.self_edges': ('learned', 'all'),
     'model.transition.noise': ('off', 'exo', 'endo'),
     'model.transition.sampling': ('gumbel', 'mean'),
     'model.transition.evaluation_sampling': ('mean', 'threshold'),

@@ -106,11 +106,7 @@ def _defaults(given: ConfigDict) -> ConfigDict:
   try:
     module = importlib.import_module(f'configs.{given.dataset.name}')
   except ModuleNotFoundError:              # the package alone is installed
-    given = given.copy_and_resolve_references()
-    for part, missing in stored_config.BEFORE['model'].items():
-      for name, value in missing.items():
-        given.model[part][name] = given.model[part].get(name, value)
-    return given
+    return ConfigDict(stored_config.filled(given.to_dict()))
   return module.get_config('')
 
 

@@ -14,8 +14,9 @@ MAY_DIFFER = ('dataset.data_dir', 'log.trace')
 # What was done before these fields gave a choice.
 BEFORE = {
     'train': {'products': 'float32'},
-    'model': {'transition': {'rounds': 1, 'alternatives': 1, 'edges': 'learned'},
-              'quantizer': {'gradient': 'straight_through'}}}
+    'model': {'temperature': 1., 'quantizer': {'gradient': 'straight_through'},
+              'transition': {'rounds': 1, 'alternatives': 1, 'edges': 'learned',
+                             'self_edges': 'learned'}}}
 
 
 def to_json(config: Any) -> dict:
@@ -55,7 +56,7 @@ def write(workdir: str, config: Any) -> None:
 
 def _upgraded(before: dict, now: dict) -> dict:
   """An older config with newer fields of `now`: no global level, and what was the only choice."""
-  before = _filled(before, now, BEFORE)
+  before = filled(before, now)
   if 'split_at' in now.get('train', {}) and 'train' in before:
     before = before | {'train': {'split_at': now['train']['split_at']} | before['train']}
   if 'train_global' not in before:
@@ -67,14 +68,14 @@ def _upgraded(before: dict, now: dict) -> dict:
   return before
 
 
-def _filled(before: dict, now: dict, missing: dict) -> dict:
+def filled(before: dict, now: dict = BEFORE, missing: dict = BEFORE) -> dict:
   """`before` with those fields of `missing` that `now` has too, in the groups that it has."""
   found = dict(before)
   for name in missing.keys() & now.keys():
     if not isinstance(missing[name], dict):
       found.setdefault(name, missing[name])
     elif name in found:
-      found[name] = _filled(found[name], now[name], missing[name])
+      found[name] = filled(found[name], now[name], missing[name])
   return found
 
 

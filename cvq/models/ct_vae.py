@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -30,10 +31,12 @@ class CTVAE(nn.Module):
   grid: tuple[int, int]
   likelihood: str
   posterior: str
+  start_temperature: float
   global_level: GlobalLevel | None
 
   def setup(self):
-    self.log_temperature = self.param('log_temperature', nn.initializers.zeros, ())
+    start = nn.initializers.constant(math.log(self.start_temperature))
+    self.log_temperature = self.param('log_temperature', start, ())
 
   def __call__(self, images: jax.Array, actions: jax.Array):
     """Touches every parameter, for initialisation. images: [B, H, W, C], actions: [B, M]."""
@@ -142,7 +145,8 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
         codebooks=q.codebooks, codes=q.codes, grid=grid, num_actions=num_actions,
         attention=t.attention, edge_hidden=t.edge_hidden, hidden=t.hidden, noise=t.noise,
         noise_scale=t.noise_scale, sampling=t.sampling, mask_temperature=t.mask_temperature,
-        graph_temperature=t.graph_temperature, evaluation_sampling=t.evaluation_sampling)
+        graph_temperature=t.graph_temperature, evaluation_sampling=t.evaluation_sampling,
+        self_edges=t.self_edges)
   g = config.global_level
   whole = GlobalLevel(
       axes=num_actions // 2, codes=g.codes, width=g.width, inner=g.inner,
@@ -152,4 +156,4 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
       quantizer=vq.Quantizer(q.codebooks, q.codes, dim, q.unit, q.learning, q.gradient),
       decoder=DECODERS[config.decoder.name].from_config(config.decoder, image_shape[-1]),
       transition=layer, grid=grid, likelihood=config.likelihood, posterior=config.posterior,
-      global_level=whole)
+      start_temperature=config.temperature, global_level=whole)

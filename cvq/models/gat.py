@@ -146,6 +146,7 @@ class GraphTransition(nn.Module):
   evaluation_sampling: str = 'mean'
   mask_temperature: float = 1.
   graph_temperature: float = 1.
+  self_edges: str = 'learned'
 
   def setup(self):
     if self.noise not in NOISES:
@@ -178,7 +179,7 @@ class GraphTransition(nn.Module):
     nodes = self.nodes(quantized.codes)
     mechanisms = jnp.pad(1 + actions, ((0, 0), (1, 0)))                      # 0 and 1 + a
     logits = self.edges(nodes, mechanisms)                                   # [B, 1+M, V, V]
-    weights = self.edge_weights(logits, train)
+    weights = self.graph_weights(logits, train)
     mask_logits = self.mask(nodes)                                           # [B, A, V]
     mask = self.sample(mask_logits, self.mask_temperature, train)
     of_actions = lambda x: jnp.take_along_axis(x, actions[..., None], axis=1)
@@ -198,7 +199,7 @@ class GraphTransition(nn.Module):
     b, v, _ = nodes.shape
     logits = self.edges(nodes, jnp.zeros((b, 1), jnp.int32))
     graph = (jnp.broadcast_to(jnp.eye(v), logits.shape) if identity
-             else self.edge_weights(logits, train))
+             else self.graph_weights(logits, train))
     return Prediction(
         logits=self.infer(nodes, graph, None, None, train), mask=jnp.zeros((b, 1, v)),
         mask_logits=jnp.full((b, 1, v), _IMPOSSIBLE), edge_logits=logits,
@@ -218,6 +219,13 @@ class GraphTransition(nn.Module):
   def edge_weights(self, logits: jax.Array, train: bool) -> jax.Array:
     """alpha * G, the weights of edges with log-odds [...]; their mean is alpha^2."""
     return jax.nn.sigmoid(logits) * self.sample(logits, self.graph_temperature, train)
+
+  def graph_weights(self, logits: jax.Array, train: bool) -> jax.Array:
+    """Weights of the edges between variables, of log-odds [..., V, V]; same shape."""
+    weights = self.edge_weights(logits, train)
+    if self.self_edges == 'learned':
+      return weights
+    return jnp.where(jnp.eye(weights.shape[-1], dtype=bool), 1., weights)
 
   def infer(self, nodes: jax.Array, graph: jax.Array, mask: jax.Array | None,
             actions: jax.Array | None, train: bool) -> jax.Array:

@@ -47,3 +47,13 @@ class PosteriorTest(chex.TestCase, parameterized.TestCase):
     _, both, x, y = self._set_up('both')
     np.testing.assert_allclose(
         jax.nn.softmax(both(x, y)), jax.nn.softmax(both(y, x))[:, [2, 3, 0, 1]], atol=1e-6)
+
+  def test_posterior_starts_at_the_temperature_of_the_config(self):
+    images = objectives.to_float(small.batch()['y'])
+
+    def scores(temperature):
+      model, _, state = small.build(small.config(model__temperature=temperature))
+      x, y = (model.apply(state.variables, images[:, i], method=model.encode) for i in (0, 1))
+      return np.asarray(model.apply(state.variables, x, y, method=model.posterior_logits))
+
+    np.testing.assert_allclose(scores(64.), scores(1.) / 64, rtol=1e-4)

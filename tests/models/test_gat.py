@@ -115,6 +115,19 @@ class GraphTransitionTest(chex.TestCase):
       moved = np.abs(run(codes.at[:, j].set((codes[:, j] + 1) % N)) - before).max(-1) > 1e-7
       np.testing.assert_array_equal(moved, np.arange(V) == j)
 
+  def test_every_node_is_its_own_parent_where_self_edges_are_given(self):
+    _, params, codes, actions = graph_layer.make()
+    for train in (False, True):
+      learned, given = (
+          graph_layer.predict(graph_layer.make(self_edges=edges)[0], params, codes, actions,
+                              train=train).graph for edges in ('learned', 'all'))
+      self.assertLess(jnp.diagonal(learned, axis1=-2, axis2=-1).min(), .9)
+      np.testing.assert_array_equal(jnp.diagonal(given, axis1=-2, axis2=-1), 1.)
+      off = ~np.eye(V, dtype=bool)
+      np.testing.assert_array_equal(given[..., off], learned[..., off])
+    seen = graph_layer.observe(graph_layer.make(self_edges='all')[0], params, codes, train=True)
+    np.testing.assert_array_equal(jnp.diagonal(seen.graph, axis1=-2, axis2=-1), 1.)
+
   def test_no_action_no_mask(self):
     """Without intervention mechanism and head 0 alone count: the empty mask of any action."""
     layer, params, codes, actions = graph_layer.make()
