@@ -72,6 +72,7 @@ def base() -> ConfigDict:
   t.edge_hidden = 32                # hidden width of the edge scorer (800 in the paper)
   t.attention = 'gatv2'             # graph: gatv2 | dot
   t.self_edges = 'learned'          # graph: learned | all, every node is a parent of itself
+  t.mistake = 'none'                # graph: one of the published code's; cvq/models/published.py
   t.hidden = 100                    # graph: of a head of the first layer
   t.noise = 'off'                   # off | exo | endo
   t.noise_scale = 1.

@@ -28,6 +28,8 @@ CHOICES = {
     'model.transition.edges': ('learned', 'all', 'none'),
     'model.transition.attention': ('gatv2', 'dot'),
     'model.transition.self_edges': ('learned', 'all'),
+    'model.transition.mistake': (
+        'none', 'silent_action', 'mask_of_parents', 'clamped', 'drawn_in_evaluation'),
     'model.transition.noise': ('off', 'exo', 'endo'),
     'model.transition.sampling': ('gumbel', 'mean'),
     'model.transition.evaluation_sampling': ('mean', 'threshold'),

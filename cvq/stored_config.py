@@ -16,7 +16,7 @@ BEFORE = {
     'train': {'products': 'float32'},
     'model': {'temperature': 1., 'quantizer': {'gradient': 'straight_through'},
               'transition': {'rounds': 1, 'alternatives': 1, 'edges': 'learned',
-                             'self_edges': 'learned'}}}
+                             'self_edges': 'learned', 'mistake': 'none'}}}
 
 
 def to_json(config: Any) -> dict:

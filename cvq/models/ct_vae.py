@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from cvq import losses
-from cvq.models import gat, prediction as pred, quantizer as vq, transition
+from cvq.models import gat, prediction as pred, published, quantizer as vq, transition
 from cvq.models.decoder import DECODERS
 from cvq.models.encoder import ENCODERS
 from cvq.models.global_level import Coordinates, GlobalLevel
@@ -141,12 +141,14 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
         evaluation_sampling=t.evaluation_sampling, graph_temperature=t.graph_temperature,
         rounds=t.rounds, alternatives=t.alternatives, edges=t.edges)
   else:
-    layer = gat.GraphTransition(
+    fields = dict(
         codebooks=q.codebooks, codes=q.codes, grid=grid, num_actions=num_actions,
         attention=t.attention, edge_hidden=t.edge_hidden, hidden=t.hidden, noise=t.noise,
         noise_scale=t.noise_scale, sampling=t.sampling, mask_temperature=t.mask_temperature,
         graph_temperature=t.graph_temperature, evaluation_sampling=t.evaluation_sampling,
         self_edges=t.self_edges)
+    layer = (gat.GraphTransition(**fields) if t.mistake == 'none' else
+             published.PublishedTransition(mistake=t.mistake, **fields))
   g = config.global_level
   whole = GlobalLevel(
       axes=num_actions // 2, codes=g.codes, width=g.width, inner=g.inner,

@@ -184,7 +184,7 @@ class GraphTransition(nn.Module):
     mask = self.sample(mask_logits, self.mask_temperature, train)
     of_actions = lambda x: jnp.take_along_axis(x, actions[..., None], axis=1)
     mask_logits, mask = of_actions(mask_logits), of_actions(mask)            # [B, M, V]
-    graph = causal_graph.combine_mechanisms(weights[:, 0], weights[:, 1:], mask)
+    graph = self.intervene(weights[:, 0], weights[:, 1:], mask)
     return Prediction(
         logits=self.infer(nodes, graph, mask, actions, train), mask_logits=mask_logits,
         mask=mask, edge_logits=logits[:, 1:], observational_logits=logits[:, 0], graph=graph)
@@ -221,11 +221,20 @@ class GraphTransition(nn.Module):
     return jax.nn.sigmoid(logits) * self.sample(logits, self.graph_temperature, train)
 
   def graph_weights(self, logits: jax.Array, train: bool) -> jax.Array:
-    """Weights of the edges between variables, of log-odds [..., V, V]; same shape."""
+    """Weights of the edges between variables, of log-odds [B, M, V, V]; same shape."""
     weights = self.edge_weights(logits, train)
     if self.self_edges == 'learned':
       return weights
     return jnp.where(jnp.eye(weights.shape[-1], dtype=bool), 1., weights)
+
+  def intervene(self, observational: jax.Array, interventional: jax.Array, mask: jax.Array
+                ) -> jax.Array:
+    """The graph in use; see `causal_graph.combine_mechanisms`."""
+    return causal_graph.combine_mechanisms(observational, interventional, mask)
+
+  def action_edges(self, mask: jax.Array) -> jax.Array:
+    """Weights of the edges from the action to the variables: [B, V] mask -> [B, V]."""
+    return mask
 
   def infer(self, nodes: jax.Array, graph: jax.Array, mask: jax.Array | None,
             actions: jax.Array | None, train: bool) -> jax.Array:
@@ -254,7 +263,7 @@ class GraphTransition(nn.Module):
 
     def hypothesis(graph, mask, action, embedding):
       """[B, V, V], [B, V], [B], [B, N] (None where there is no action) -> [B, V, N]."""
-      columns = [graph, None if mask is None else mask[..., None], weights]
+      columns = [graph, None if mask is None else self.action_edges(mask)[..., None], weights]
       roots = [x for x in (None if mask is None else embedding[:, None], noise) if x is not None]
       edges = jnp.concatenate([x for x in columns if x is not None], axis=-1)
       projections = shared
