@@ -111,6 +111,10 @@ def _check_ct_vae(m: Any) -> None:
     raise UserError('model.transition.name is tied, which needs unit codes.\n'
                     'Set --config.model.quantizer.unit=True, or --config.model.transition.name='
                     'graph')
+  if t.name == 'tied' and t.mistake != 'none':
+    raise UserError(f"model.transition.mistake is {t.mistake}, of the paper's layer; this one is "
+                    'tied.\nSet --config.model.transition.mistake=none, or take the config of the '
+                    'paper: --config=configs/baselines/paper.py')
 
 
 def _check_global_level(config: Any) -> None:

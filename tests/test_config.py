@@ -54,7 +54,8 @@ def test_unknown_choice(name):
     ('model.quantizer.decay', 1.), ('evaluation.batch_size', 0), ('checkpoint.every', 0),
     ('checkpoint.keep_last', 0), ('log.every', 0), ('dataset.fractions', (.5, .5, .5)),
     ('dataset.fractions', (1.2, -.1, -.1)), ('train.mode_weights', (0., 0., 0.)),
-    ('model.latent_dim', 65), ('model.transition.width', 126), ('model.quantizer.unit', False)])
+    ('model.latent_dim', 65), ('model.transition.width', 126), ('model.quantizer.unit', False),
+    ('model.transition.mistake', 'clamped')])
 def test_values_that_make_no_sense(name, value):
   config = dsprites.get_config()
   config.update_from_flattened_dict({name: value})
