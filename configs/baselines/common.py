@@ -64,6 +64,7 @@ def latent(arg: str, name: str, *, model: dict, loss: dict) -> ConfigDict:
       loss={'transition': 1.,                   # squared distance in latent space
             'retrieval': 1.} | loss)
   config.train.clip = 0.
+  config.train.learning_rate = 3e-3
   return config
 
 
