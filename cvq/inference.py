@@ -39,6 +39,21 @@ def global_level(variables: Any, images: jax.Array, *, model: CTVAE) -> dict:
   return {'codes': found.codes, 'coordinates': steps}
 
 
+def global_gap(variables: Any, images: jax.Array, targets: jax.Array, *, model: CTVAE) -> dict:
+  """How many steps of each global variable lead from images to targets, [B, H, W, C] each.
+
+  Returns:
+    steps [B, G] float32; NaN of a variable that no step moves, which cannot tell, and G = 0 where
+    the model has no global level.
+  """
+  if model.global_level is None:
+    return {'steps': jnp.zeros((images.shape[0], 0))}
+  x, y = (model.apply(variables, _encode(variables, part, model), method=model.coordinates)
+          for part in (images, targets))
+  moves = x.spacing > whole.LEAST_SPACING
+  return {'steps': jnp.where(moves, y.codes - x.codes, jnp.nan)}
+
+
 def decode(variables: Any, codes: jax.Array, *, model: CTVAE) -> dict:
   """codes: [B, V] int -> images [B, H, W, C] in [0, 1]."""
   return {'images': to_images(variables, from_codes(variables, codes, model).vectors, model)}

@@ -5,7 +5,8 @@ decoded to an image and encoded again, since codes predicted each on its own nee
 image. A plan's score is the log-probability of the target after its last action: of its codes, by
 which retrieval ranks single actions, plus that of its pixels, which tells better how near a state
 is that is still some actions away (on dSprites .64 of plans of up to 4 steps are right instead of
-.47; beam 8, 64 pairs).
+.47; beam 8, 64 pairs). A global level says besides how many steps of each factor are left to go, but
+of those that it cannot hold; every one costs a plan dear.
 
 Two facts about actions spare most of the search: the order of a plan's actions matters little
 (of those with the same actions only the best goes on), and an action undoes its opposite (no plan
@@ -28,6 +29,8 @@ from cvq.api.results import Plan
 from cvq.models import prediction as pred
 from cvq.models.ct_vae import CTVAE
 
+COST = 1000.          # of a global step that is left to go, in nats
+
 
 @flax.struct.dataclass
 class Beam:
@@ -37,18 +40,21 @@ class Beam:
     codes: [B, W, V] int32, the states that they lead to.
     counts: [B, W, A] int32, how often each holds each action.
     score: [B, W], minus infinity where there is no plan.
+    gap: [B, G] of `inference.global_gap`, from the first image to the target.
   """
   codes: jax.Array
   counts: jax.Array
   score: jax.Array
+  gap: jax.Array
 
 
-def start(codes: jax.Array, width: int, num_actions: int) -> Beam:
-  """The empty plan for each image. codes: [B, V] int."""
+def start(codes: jax.Array, gap: jax.Array, width: int, num_actions: int) -> Beam:
+  """The empty plan for each image. codes: [B, V] int. gap: [B, G] of `inference.global_gap`."""
   b = codes.shape[0]
   return Beam(jnp.repeat(codes[:, None], width, axis=1),
               jnp.zeros((b, width, num_actions), jnp.int32),
-              jnp.where(jnp.arange(width) == 0, 0., jnp.full((b, 1), -jnp.inf)))
+              jnp.where(jnp.arange(width) == 0, 0., jnp.full((b, 1), -jnp.inf)),
+              jnp.asarray(gap))
 
 
 def widen(variables: Any, beam: Beam, codes: jax.Array, images: jax.Array, *, model: CTVAE
@@ -77,14 +83,22 @@ def widen(variables: Any, beam: Beam, codes: jax.Array, images: jax.Array, *, mo
   score = jnp.where(jnp.isfinite(beam.score)[..., None] & ~undone, score, -jnp.inf)
   one = jnp.repeat(jnp.eye(a, dtype=jnp.int32), l, axis=0)
   counts = beam.counts[:, :, None] + one                                     # [B, W, N, A]
+  score -= COST * _left(beam.gap, counts)
   score = _distinct(score.reshape(b, w * n), counts.reshape(b, w * n, a))
   best, chosen = jax.lax.top_k(score, w)                                     # [B, W]
 
   reached = inference.to_images(
       variables, _choose(expected, chosen).reshape(b * w, v, -1), model)
   reached = inference.encode(variables, reached, model=model)['codes'].reshape(b, w, v)
-  beam = Beam(reached, _choose(counts.reshape(b, w * n, a), chosen), best)
+  beam = Beam(reached, _choose(counts.reshape(b, w * n, a), chosen), best, beam.gap)
   return beam, chosen // n, chosen % n // l
+
+
+def _left(gap: jax.Array, counts: jax.Array) -> jax.Array:
+  """Global steps that plans leave to go: [B, G], [B, W, N, A] -> [B, W, N]."""
+  axes = gap.shape[-1]
+  net = counts[..., :axes] - counts[..., counts.shape[-1] // 2:][..., :axes]
+  return jnp.nansum(jnp.abs(gap[:, None, None] - net), axis=-1)
 
 
 def _log_likelihood(variables: Any, vectors: jax.Array, images: jax.Array, model: CTVAE
@@ -120,13 +134,14 @@ def _choose(candidates: jax.Array, chosen: jax.Array) -> jax.Array:
   return jnp.take_along_axis(candidates, index, axis=1)
 
 
-def search(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images: np.ndarray, *,
-           steps: int, width: int, num_actions: int) -> dict:
+def search(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images: np.ndarray,
+           gap: np.ndarray, *, steps: int, width: int, num_actions: int) -> dict:
   """Beam search for a batch of pairs.
 
   Args:
     widen_step: `widen` of (beam, codes, images), compiled.
     codes: [B, V] int. targets: [B, V] int, codes, and images: [B, H, W, C], of the targets.
+    gap: [B, G] of `inference.global_gap`.
     steps: the longest plan. width: W, plans kept at every length.
     num_actions: A.
 
@@ -135,7 +150,7 @@ def search(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images:
     [B, steps + 1, V], the states on the way, of which those after the end mean nothing.
   """
   b = len(codes)
-  beam = start(codes, width, num_actions)
+  beam = start(codes, gap, width, num_actions)
   paths = np.full((b, width, steps), -1)
   ways = np.repeat(codes[:, None, None], steps + 1, axis=2).repeat(width, axis=1)
   # Without action nothing changes: certain where the codes are equal, impossible elsewhere.
@@ -153,17 +168,17 @@ def search(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images:
   return {'actions': best_path, 'score': score, 'codes': best_way}
 
 
-def plan(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images: np.ndarray, *,
-         steps: int, width: int, names: tuple[str, ...], largest: int) -> list[Plan]:
+def plan(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images: np.ndarray,
+         gap: np.ndarray, *, steps: int, width: int, names: tuple[str, ...], largest: int) -> list[Plan]:
   """Plans for any number of pairs.
 
   Args:
-    widen_step, codes, targets, images, steps, width: as for `search`. names: of the actions.
+    widen_step, codes, targets, images, gap, steps, width: as for `search`. names: of the actions.
     largest: states in a batch, a power of two.
   """
   pairs = max(largest // (1 << (width - 1).bit_length()), 1)
   one = functools.partial(search, widen_step, steps=steps, width=width, num_actions=len(names))
-  found = in_batches(one, codes, targets, images, largest=pairs)
+  found = in_batches(one, codes, targets, images, gap, largest=pairs)
   plans = []
   for path, score, way in zip(found['actions'], found['score'], found['codes']):
     actions = tuple(names[a] for a in path if a >= 0)

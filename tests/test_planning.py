@@ -63,7 +63,8 @@ def test_alternatives_are_candidates_and_equal_ones_change_nothing(tiny_run, tin
   one = runs.build(trained.config, trained.description)
   two = one.clone(transition=one.transition.clone(alternatives=2))
   target = jnp.asarray(images[1:2] / np.float32(255))
-  start = planning.start(jnp.asarray(tiny_model.encode(images[0]))[None], 4, 10)
+  start = planning.start(
+      jnp.asarray(tiny_model.encode(images[0]))[None], jnp.zeros((1, 0)), 4, 10)
 
   def widened(model, **own):
     layer = trained.variables['params']['transition'] | own
@@ -88,6 +89,62 @@ def test_alternatives_are_candidates_and_equal_ones_change_nothing(tiny_run, tin
                            own_scale=equal['own_scale'], own_shift={'embedding': far})
   np.testing.assert_array_equal(action, expected)
   np.testing.assert_allclose(odd.score, beam.score, rtol=1e-5)
+
+
+def test_steps_left_to_go_are_those_of_a_loop():
+  rng = np.random.default_rng(0)
+  gap = rng.integers(-3, 4, (2, 3)).astype(np.float32)
+  gap[0, 1] = np.nan                                     # a variable that cannot tell
+  counts = rng.integers(0, 3, (2, 4, 5, 6))
+  left = np.asarray(planning._left(jnp.asarray(gap), jnp.asarray(counts)))
+  for b, w, n in np.ndindex(left.shape):
+    c = counts[b, w, n]
+    assert left[b, w, n] == sum(abs(gap[b, g] - (c[g] - c[g + 3])) for g in range(3)
+                                if not np.isnan(gap[b, g]))
+  np.testing.assert_array_equal(planning._left(jnp.zeros((2, 0)), jnp.asarray(counts)), 0)
+
+
+@pytest.fixture(scope='module')
+def sure(tiny_run):
+  """A run whose global level is sure of where two of five variables are: model, variables."""
+  trained = runs.read_run(str(tiny_run))
+  params = trained.variables['params']
+  level = params['global_level'] | {'spacing': jnp.array([.5, 1., .5, 2., .5])}
+  return runs.build(trained.config, trained.description), trained.variables | {
+      'params': params | {'global_level': level}}
+
+
+def test_the_gap_is_that_of_the_codes_where_steps_are_seen(sure, images):
+  model, variables = sure
+  x, y = (jnp.asarray(part / np.float32(255)) for part in (images[:2], images[2:4]))
+  gap = np.asarray(inference.global_gap(variables, x, y, model=model)['steps'])
+  codes = lambda part: np.asarray(
+      inference.global_level(variables, part, model=model)['codes'])
+  np.testing.assert_array_equal(np.isnan(gap), [[True, False, True, False, True]] * 2)
+  np.testing.assert_array_equal(gap[:, [1, 3]], (codes(y) - codes(x))[:, [1, 3]])
+  without = inference.global_gap(variables, x, y, model=model.clone(global_level=None))
+  assert without['steps'].shape == (2, 0)
+
+
+def test_a_plan_goes_where_the_global_level_says(sure, images):
+  model, variables = sure
+  codes, target = (inference.encode(variables, jnp.asarray(part / np.float32(255)),
+                                    model=model)['codes'] for part in (images[:1], images[1:2]))
+  widen = lambda beam: planning.widen(
+      variables, beam, target, jnp.asarray(images[1:2] / np.float32(255)), model=model)
+  gap = np.array([[np.nan, 1., np.nan, -1., np.nan]], np.float32)
+  first, _, action = widen(planning.start(codes, gap, 2, 10))
+  assert set(np.asarray(action)[0]) == {1, 8}            # scale+1, posX-1
+  second, _, _ = widen(first)
+  np.testing.assert_array_equal(second.counts[0, 0], np.eye(10, dtype=int)[[1, 8]].sum(0))
+
+  def scores(gap):
+    beam, _, action = widen(planning.start(codes, gap, 10, 10))
+    return np.asarray(beam.score)[0][np.argsort(np.asarray(action)[0])]
+
+  left = np.array([2, 1, 2, 3, 2, 2, 3, 2, 1, 2])
+  np.testing.assert_allclose(
+      scores(gap), scores(np.zeros((1, 0))) - planning.COST * left, rtol=1e-5)
 
 
 @pytest.mark.slow

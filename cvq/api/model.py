@@ -61,7 +61,8 @@ class Model(Interface):
     self._model = runs.build(trained.config, trained.description)
     super().__init__(_facts(trained, self._model), {
         name: self._compiled(getattr(inference, name))
-        for name in ('encode', 'decode', 'intervene', 'retrieve', 'represent', 'global_level')})
+        for name in ('encode', 'decode', 'intervene', 'retrieve', 'represent', 'global_level',
+                     'global_gap')})
     self._widen = self._compiled(planning.widen)
 
   def _compiled(self, function):
@@ -115,7 +116,7 @@ class Model(Interface):
     x, y, single = self._pairs(images, targets)
     plans = planning.plan(
         self._widen, self._call('encode', x)['codes'], self._call('encode', y)['codes'],
-        y, steps=max_steps, width=beam, names=self.action_names, largest=self.facts.largest_batch)
+        y, self._call('global_gap', x, y)['steps'], steps=max_steps, width=beam, names=self.action_names, largest=self.facts.largest_batch)
     return plans[0] if single else plans
 
   def evaluate(self, dataset: str | None = None, split: str = 'test', *,

@@ -51,7 +51,8 @@ class Plan:
 
   Attributes:
     actions: their names, in order; empty where nothing has to be done.
-    score: log-probability of the target's codes and pixels after the last action, up to a
+    score: log-probability of the target's codes and pixels after the last action, less what
+      steps cost that the global level sees left to go, where the model has one; up to a
       constant of the target; 0 for the empty plan of equal codes.
     codes: [len(actions) + 1, V] int32, what the model expects on the way, from the image's own
       codes on; `Model.decode` draws them.

@@ -28,7 +28,7 @@ _MEASURE = flags.DEFINE_list('measure', [], 'Names of measurements.')
 IMAGES = 15_000          # of the disentanglement metrics: 10,000 to train, 5,000 to test
 PAIRS = 128              # of multi-step retrieval, for each number of steps
 BEAM = 8                 # plans kept at every length of a search
-SEARCHED = 4             # steps up to which a plan is made anew after each: n + ... + 1 of them
+AHEAD = 4                # actions of a plan that is made anew after each
 
 
 def represent(run: session.Run, state: Any, index: np.ndarray, *, whole: bool = False,
@@ -94,8 +94,8 @@ def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
   Returns:
     {n: {'pairs', 'distance', 'beam', 'greedy', 'random', 'none'}} of
     `cvq.evaluation.planning.multi_step_retrieval`, and where the true image after each action is
-    shown to the model: 'shown', the likeliest action follows, and up to 4 steps
-    'shown_search', the first of a new plan. An inverse model has 'shown' alone.
+    shown to the model: 'shown', the likeliest action follows, and 'shown_search', the first of a
+    new plan of at most 4. An inverse model has 'shown' alone.
   """
   images, names = run.dataset.images, run.dataset.space.action_names
   inside = members(images, config.dataset, config.evaluation.split)
@@ -113,9 +113,8 @@ def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
     far = float(planning.distance(images.space, start, target).mean())
     found[n] |= {'pairs': pairs, 'distance': far}
     for name, choose in choices.items():
-      if name == 'shown' or n <= SEARCHED:
-        plans = planners.shown_the_truth(choose, images, start, target, n)
-        found[n][name] = planning.judge(images, start, target, plans)
+      plans = planners.shown_the_truth(choose, images, start, target, n)
+      found[n][name] = planning.judge(images, start, target, plans)
   return {str(n): figures for n, figures in found.items()}
 
 
@@ -130,7 +129,7 @@ def _likeliest(run: session.Run, state: Any, pairs: int) -> Callable:
 def _planned(model: Any, names: tuple[str, ...]) -> Callable:
   """Chooses the first action of a plan for what is left."""
   def choose(seen, goal, left):
-    plans = model.plan(seen, goal, max_steps=left, beam=BEAM)
+    plans = model.plan(seen, goal, max_steps=min(left, AHEAD), beam=BEAM)
     return np.array([names.index(plan.actions[0]) if plan.actions else -1 for plan in plans])
   return choose
 
