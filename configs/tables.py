@@ -123,9 +123,9 @@ def multi_step() -> Table:
       'sequence, carried out on the true factors, ends at the target, pixel for pixel. Search: by '
       "beam search over the model's own predictions; greedy: by a beam of one. Shown: the true "
       'image is shown to the model after each of its actions, which is more to go by; it takes the '
-      'likeliest one again or (search) the first of a new plan of at most 4. The search of cvq counts '
-      'the steps that its global level sees left to go; an inverse model predicts no image, so it '
-      'has no search.',
+      'likeliest one again or (search) the first of a new plan of at most 4. The search of cvq '
+      'counts the steps that its global level sees left to go; an inverse model predicts no image, '
+      'so it has no search.',
       ('dataset', 'method'),
       tuple(column(n, how) for n in lengths for how in hows),
       plain(('ours', 'inverse', 'beta_vae', 'ada_gvae', 'qlae'), ('dsprites', 'shapes3d')),

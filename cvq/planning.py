@@ -5,8 +5,8 @@ decoded to an image and encoded again, since codes predicted each on its own nee
 image. A plan's score is the log-probability of the target after its last action: of its codes, by
 which retrieval ranks single actions, plus that of its pixels, which tells better how near a state
 is that is still some actions away. A global level says besides how many steps of each factor are
-left to go, but of those that it cannot hold; every one costs a plan dear. On dSprites .80 of plans of
-up to 4 steps are right, .54 to .58 without that level (beam 8, 128 pairs).
+left to go, but of those that it cannot hold; every one costs a plan dear. On dSprites .80 of plans
+of up to 4 steps are right, .54 to .58 without that level (beam 8, 128 pairs).
 
 Two facts about actions spare most of the search: the order of a plan's actions matters little
 (of those with the same actions only the best goes on), and an action undoes its opposite (no plan
@@ -169,7 +169,8 @@ def search(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images:
 
 
 def plan(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images: np.ndarray,
-         gap: np.ndarray, *, steps: int, width: int, names: tuple[str, ...], largest: int) -> list[Plan]:
+         gap: np.ndarray, *, steps: int, width: int, names: tuple[str, ...], largest: int
+         ) -> list[Plan]:
   """Plans for any number of pairs.
 
   Args:

@@ -116,7 +116,8 @@ class Model(Interface):
     x, y, single = self._pairs(images, targets)
     plans = planning.plan(
         self._widen, self._call('encode', x)['codes'], self._call('encode', y)['codes'],
-        y, self._call('global_gap', x, y)['steps'], steps=max_steps, width=beam, names=self.action_names, largest=self.facts.largest_batch)
+        y, self._call('global_gap', x, y)['steps'], steps=max_steps, width=beam,
+        names=self.action_names, largest=self.facts.largest_batch)
     return plans[0] if single else plans
 
   def evaluate(self, dataset: str | None = None, split: str = 'test', *,
