@@ -44,9 +44,11 @@ def dataset(arg: str, name: str, preset: str = '') -> tuple[ConfigDict, str]:
 
 def vae(arg: str, name: str, *, beta: float) -> ConfigDict:
   """A VAE and an MLP on its latents; arg, name as for `dataset`. beta: weight of the KL term."""
-  return latent(arg, name, model={'latents': 10},
-                loss={'reconstruction': 1.,     # sum over pixels
-                      'kl': beta})
+  config = latent(arg, name, model={'latents': 10},
+                  loss={'reconstruction': 1.,     # sum over pixels
+                        'kl': beta})
+  config.train.learning_rate = 3e-3
+  return config
 
 
 def latent(arg: str, name: str, *, model: dict, loss: dict) -> ConfigDict:
@@ -64,7 +66,6 @@ def latent(arg: str, name: str, *, model: dict, loss: dict) -> ConfigDict:
       loss={'transition': 1.,                   # squared distance in latent space
             'retrieval': 1.} | loss)
   config.train.clip = 0.
-  config.train.learning_rate = 3e-3
   return config
 
 

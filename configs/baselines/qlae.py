@@ -20,6 +20,5 @@ def get_config(arg: str = '') -> ConfigDict:
       loss={'reconstruction': 1.,               # mean over pixels
             'quantization': .01,                # moves values to latents
             'commitment': .01})                 # moves latents to values
-  config.train.learning_rate = 1e-3
   config.train.weight_decay = .1
   return config
