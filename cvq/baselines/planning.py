@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Callable
 
-import jax
 import numpy as np
 
-from cvq.api.results import Plan
 from cvq.data.images import Images
-
-
-class LatentPlanner:
-  """Beam search over predicted latents, in the place of `cvq.api.model.Model` in
-  `cvq.evaluation.planning`.
-
-  Args:
-    model: a `cvq.baselines.latent.Latent`. params: of it. names: A, of the actions.
-  """
-
-  def __init__(self, model: Any, params: Any, names: tuple[str, ...]):
-    bind = lambda method: functools.partial(jax.jit(
-        lambda params, values: model.apply({'params': params}, values, method=method)), params)
-    self._embed, self._predict, self._names = bind(model.embed), bind(model.predict), names
-
-  def plan(self, images: np.ndarray, targets: np.ndarray, *, max_steps: int, beam: int
-           ) -> list[Plan]:
-    """images, targets: uint8 [n, H, W, C] -> n plans of at most max_steps actions."""
-    embed = lambda pixels: np.asarray(self._embed(np.float32(pixels) / 255))
-    plans, far = search(self._predict, embed(images), embed(targets), max_steps, beam)
-    no_codes = np.zeros((0, 0), np.int32)
-    return [Plan(tuple(self._names[a] for a in actions), -float(distance), no_codes)
-            for actions, distance in zip(plans, far)]
 
 
 def search(predict: Callable[[np.ndarray], Any], z_x: np.ndarray, z_y: np.ndarray, steps: int,

@@ -17,9 +17,10 @@ import numpy as np
 from cvq import arguments, evaluate, files, main as command, parallel, runs, session
 from cvq.api.model import Model
 from cvq.baselines import planning as planners
+from cvq.baselines.trained import TrainedLatent
 from cvq.data.splits import members
 from cvq.errors import UserError
-from cvq.evaluation import planning
+from cvq.evaluation import oracle as judges, planning
 from cvq.evaluation.disentanglement import battery
 from cvq.report import provenance
 from cvq.report.runs import plain
@@ -102,8 +103,7 @@ def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
   choices = {'shown': _likeliest(run, state, pairs)}
   found: dict[int, dict] = {n: {} for n in steps}
   if config.method != 'inverse':
-    model = Model(runs.read_run(workdir)) if config.method == 'ct_vae' else \
-        planners.LatentPlanner(run.model, state.params, names)
+    model = _model(run, state, config, workdir)
     found = planning.multi_step_retrieval(model, images, inside, steps=steps, pairs=pairs,
                                           beam=BEAM)
     choices['shown_search'] = _planned(model, names)
@@ -116,6 +116,25 @@ def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
       plans = planners.shown_the_truth(choose, images, start, target, n)
       found[n][name] = planning.judge(images, start, target, plans)
   return {str(n): figures for n, figures in found.items()}
+
+
+def oracle(run: session.Run, state: Any, config: Any, workdir: str) -> dict:
+  """Precision and stability of interventions, `cvq.evaluation.oracle.judge`.
+
+  The first on a dataset trains the reader. {} of a method that generates nothing, and for images
+  that are a sample of the combinations.
+  """
+  if config.method == 'inverse':
+    return {}
+  tell = lambda line: print(f'  {line}', flush=True)
+  return judges.judge(_model(run, state, config, workdir), run.dataset, tell=tell) or {}
+
+
+def _model(run: session.Run, state: Any, config: Any, workdir: str) -> Model | TrainedLatent:
+  """A trained model that draws."""
+  if config.method == 'ct_vae':
+    return Model(runs.read_run(workdir))
+  return TrainedLatent(run.model, state.params, config, run.dataset.images.space.action_names)
 
 
 def _likeliest(run: session.Run, state: Any, pairs: int) -> Callable:
@@ -134,7 +153,7 @@ def _planned(model: Any, names: tuple[str, ...]) -> Callable:
   return choose
 
 
-MEASUREMENTS = {'disentanglement': disentanglement, 'multi_step': multi_step}
+MEASUREMENTS = {'disentanglement': disentanglement, 'multi_step': multi_step, 'oracle': oracle}
 
 
 def measure(config: Any, workdir: str, names: list[str]) -> dict:

@@ -11,6 +11,7 @@ import pytest
 import cvq
 from cvq import evaluate, train
 from cvq.errors import Interrupted, UserError
+from cvq.evaluation import oracle as judges
 from cvq.sweep import measure
 from tests.baselines import toy
 
@@ -66,7 +67,8 @@ def test_an_inverse_model_generates_nothing(tmp_path, capsys):
   assert not (tmp_path / 'pictures').exists() or not list((tmp_path / 'pictures').iterdir())
   text = capsys.readouterr().out
   assert 'retrieval of the action' in text and 'MSE' not in text
-  assert measure.measure(config, str(tmp_path), ['disentanglement'])['disentanglement'] == {}
+  found = measure.measure(config, str(tmp_path), ['disentanglement', 'oracle'])
+  assert found['disentanglement'] == found['oracle'] == {}
   run, restored = evaluate.open_checkpoint(config, str(tmp_path), mode='evaluate')
   shown = measure.multi_step(run, restored.state, config, str(tmp_path), steps=(2,), pairs=4)['2']
   assert shown['pairs'] == 4 and 0 <= shown['shown']['factors'] <= 1
@@ -89,6 +91,17 @@ def test_measurements_of_a_representation(whole, monkeypatch):
   assert found['multi_step']['2']['pairs'] == 4 and found['versions']['cvq'] == cvq.__version__
   with pytest.raises(UserError, match="Unknown measurement 'mgi'"):
     measure.measure(whole.config, str(whole.workdir), ['mgi'])
+
+
+@pytest.mark.slow
+def test_its_interventions_are_judged_by_the_oracle(whole, tmp_path, monkeypatch):
+  monkeypatch.setenv('CVQ_DATA_DIR', str(tmp_path))              # where the reader is put
+  config = whole.config.copy_and_resolve_references()
+  config.evaluation.oracle_steps = 2
+  run, restored = evaluate.open_checkpoint(config, str(whole.workdir), mode='evaluate')
+  found = measure.oracle(run, restored.state, config, str(whole.workdir))
+  assert found['pairs'] == config.evaluation.examples
+  assert all(0 <= found[of]['both'] <= found[of]['stability'] <= 1 for of in judges.SUBJECTS)
 
 
 @pytest.mark.slow
