@@ -13,7 +13,7 @@ from cvq import config as configuration
 from cvq.data import splits
 from cvq.data.builders import dsprites
 from cvq.data.imbalance import parse_ratios
-from cvq.evaluation import disentanglement
+from cvq.evaluation import disentanglement, oracle
 from cvq.sweep import cells, measure
 
 TABLES = {table.name: table for table in declared.tables()}
@@ -50,7 +50,7 @@ def test_tables_share_the_plain_runs():
   assert of('ablations') & of('graph') == {declared.cell(
       'dsprites', 'ours', 'short', train__steps=declared.SHORT, **declared.LOCAL['ours'])}
   every = cells.wanted(list(TABLES.values()))
-  assert every[declared.cell('dsprites', 'ours')] == {'disentanglement', 'multi_step'}
+  assert every[declared.cell('dsprites', 'ours')] == {'disentanglement', 'multi_step', 'oracle'}
 
 
 def test_cells_of_one_name_must_agree():
@@ -75,6 +75,9 @@ def test_columns_name_figures_that_exist(tiny_run):
   result['multi_step'] = {
       str(n): {'beam': ends, 'greedy': ends, 'shown': ends, 'shown_search': ends}
       for n in (2, 4, 8)}
+  right = np.ones((2, 2), bool)
+  result['oracle'] = {of: oracle.tally(right, np.array([0, 1]))
+                      for of in (*oracle.SUBJECTS, 'foreseeable')}
   for table in TABLES.values():
     for column in table.columns:
       assert isinstance(column.value(result), (int, float)), (table.name, column)
