@@ -124,7 +124,7 @@ def precision() -> Table:
        figure('true images, precision', 'truth.precision'),
        figure('true images, stability', 'truth.stability'),
        figure('foreseeable stability', 'foreseeable.stability')),
-      plain(drawing) + tuple(
+      plain(drawing, ('dsprites',)) + tuple(
           Row((f'{of_imbalance} {row.labels[0]}', row.labels[1]), row.cells)
           for row in imbalanced('ours')[1:]),
       ('oracle',),
