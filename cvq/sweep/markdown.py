@@ -30,8 +30,8 @@ row has several seeds it gives their mean and, after "±", their standard deviat
 where only one of them has the figure. "Minutes" are those of the training steps, without start-up
 and evaluation; where the machine is "1 of 2 cores", another cell ran on the other one. Our default
 was chosen on validation data over many tries. Of beta-VAE and Ada-GVAE two learning rates were
-tried (of beta-VAE another weight of the KL term, too; on colours the higher one diverges), of QLAE
-and the inverse model one.
+tried (of beta-VAE another weight of the KL term, too; on colours the higher one diverges), of the
+paper's method three, of QLAE and the inverse model one.
 """
 
 
