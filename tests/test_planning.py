@@ -226,9 +226,9 @@ def test_actions_that_leave_the_grid_do_nothing():
 
 
 def test_true_plans_are_right_and_baselines_are_not():
-  result = evaluation.multi_step_retrieval(
-      _Grid(), IMAGES, lambda index: np.ones(np.shape(index), bool), steps=(1, 3), pairs=64)
-  assert list(result) == [1, 3]
+  everywhere = lambda index: np.ones(np.shape(index), bool)
+  result = {n: evaluation.figures(IMAGES, evaluation.propose(
+      _Grid(), IMAGES, everywhere, steps=n, pairs=64)) for n in (1, 3)}
   for n, row in result.items():
     assert row['beam']['exact'] == row['beam']['factors'] == row['beam']['identical'] == 1
     assert row['beam']['length'] == row['distance'] <= n
@@ -236,3 +236,7 @@ def test_true_plans_are_right_and_baselines_are_not():
     assert row['greedy']['exact'] < .5 and row['random']['exact'] < .6
     assert row['random']['length'] == n and row['pairs'] == 64
   assert result[1]['none']['factors'] == .5
+  alone = evaluation.propose(None, IMAGES, everywhere, steps=3, pairs=64)
+  assert alone.found == []
+  assert evaluation.figures(IMAGES, alone) == {
+      name: result[3][name] for name in ('pairs', 'distance', 'random', 'none')}

@@ -14,39 +14,16 @@ from cvq.errors import UserError
 _ROUNDS = 200                  # of drawing candidates, before a split counts as too small
 
 
-def multi_step_retrieval(
-    model: Any, images: Images, inside: Callable[[np.ndarray], np.ndarray], *,
-    steps: Sequence[int] = (2, 4, 8), pairs: int = 256, beam: int = 8, seed: int = 0) -> dict:
-  """Plans between images that random walks of n steps join, judged on the true factors.
-
-  A walk may go back on itself, so the images are at most n steps apart; `distance` says how far.
-  The plan may have n actions. It is carried out on the factor grid, where an action that would
-  leave a factor's range does nothing, and the image that it leads to is compared with the target.
-
-  Args:
-    model: with `plan` of `cvq.api.model.Model`.
-    images: of a full grid. inside: which images both ends are taken from, [...] int -> bool.
-    steps: the numbers n. pairs: for each. beam: width of the search. seed: of the walks.
-
-  Returns:
-    {n: `figures`}.
-
-  Raises:
-    UserError: images without a grid, too few pairs inside.
-  """
-  return {n: figures(images, propose(model, images, inside, steps=n, pairs=pairs, beam=beam,
-                                     seed=seed)) for n in steps}
-
-
 @dataclasses.dataclass(frozen=True)
 class Proposals:
   """What is proposed to get from each of p images to its target.
 
   Attributes:
     start, target: [p] int64.
-    found: the model's p plans, of its search.
+    found: the model's p plans, of its search; none without a model.
     actions: {'beam': those of `found`; 'greedy': of a beam of one, so the action that retrieval
-      prefers, applied, and again; 'random': n random actions; 'none'}, p sequences of int each.
+      prefers, applied, and again; 'random': n random actions; 'none'}, p sequences of int each;
+      the last two alone without a model.
   """
   start: np.ndarray
   target: np.ndarray
@@ -55,8 +32,20 @@ class Proposals:
 
 
 def propose(model: Any, images: Images, inside: Callable[[np.ndarray], np.ndarray], *, steps: int,
-            pairs: int, beam: int, seed: int) -> Proposals:
-  """Plans of at most `steps` actions, and those to compare with; see `multi_step_retrieval`."""
+            pairs: int, beam: int = 8, seed: int = 0) -> Proposals:
+  """Plans between images that random walks of n steps join, and those to compare with.
+
+  A walk may go back on itself, so the images are at most n steps apart; `figures` says how far. A
+  plan may have n actions.
+
+  Args:
+    model: with `plan` of `cvq.api.model.Model`, or None.
+    images: of a full grid. inside: which images both ends are taken from, [...] int -> bool.
+    steps: n. pairs: p. beam: width of the search. seed: of the walks.
+
+  Raises:
+    UserError: images without a grid, too few pairs inside.
+  """
   space = images.space
   if images.combination is not None:
     raise UserError('Multi-step retrieval needs an image for every combination of factors; this '
@@ -64,17 +53,22 @@ def propose(model: Any, images: Images, inside: Callable[[np.ndarray], np.ndarra
   rng = np.random.default_rng((seed, steps))
   start, target = draw_pairs(space, inside, steps=steps, pairs=pairs, rng=rng)
   x, y = images.read(start), images.read(target)
+  actions = {'random': rng.integers(0, space.num_actions, (pairs, steps)).tolist(),
+             'none': [[]] * pairs}
+  if model is None:
+    return Proposals(start, target, [], actions)
   found, greedy = (model.plan(x, y, max_steps=steps, beam=width) for width in (beam, 1))
   numbers = lambda plans: [
       [space.action_names.index(name) for name in plan.actions] for plan in plans]
   return Proposals(start, target, found, {
-      'beam': numbers(found), 'greedy': numbers(greedy),
-      'random': rng.integers(0, space.num_actions, (pairs, steps)).tolist(),
-      'none': [[]] * pairs})
+      'beam': numbers(found), 'greedy': numbers(greedy), **actions})
 
 
 def figures(images: Images, proposals: Proposals) -> dict:
   """How good proposals are.
+
+  They are carried out on the factor grid, where an action that would leave a factor's range does
+  nothing, and the image that each leads to is compared with its target.
 
   Returns:
     {'pairs', 'distance': mean least number of actions, and for each of `Proposals.actions`

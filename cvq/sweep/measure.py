@@ -93,29 +93,26 @@ def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
   """Plans between images several steps apart, judged on the true factors.
 
   Returns:
-    {n: {'pairs', 'distance', 'beam', 'greedy', 'random', 'none'}} of
-    `cvq.evaluation.planning.multi_step_retrieval`, and where the true image after each action is
-    shown to the model: 'shown', the likeliest action follows, and 'shown_search', the first of a
-    new plan of at most 4. An inverse model has 'shown' alone.
+    {n: `cvq.evaluation.planning.figures`}, and where the true image after each action is shown to
+    the model: 'shown', the likeliest action follows, and 'shown_search', the first of a new plan
+    of at most 4. An inverse model plans nothing.
   """
   images, names = run.dataset.images, run.dataset.space.action_names
   inside = members(images, config.dataset, config.evaluation.split)
   choices = {'shown': _likeliest(run, state, pairs)}
-  found: dict[int, dict] = {n: {} for n in steps}
+  model = None
   if config.method != 'inverse':
     model = _model(run, state, config, workdir)
-    found = planning.multi_step_retrieval(model, images, inside, steps=steps, pairs=pairs,
-                                          beam=BEAM)
     choices['shown_search'] = _planned(model, names)
+  found = {}
   for n in steps:
-    start, target = planning.draw_pairs(
-        images.space, inside, steps=n, pairs=pairs, rng=np.random.default_rng((0, n)))
-    far = float(planning.distance(images.space, start, target).mean())
-    found[n] |= {'pairs': pairs, 'distance': far}
+    proposals = planning.propose(model, images, inside, steps=n, pairs=pairs, beam=BEAM)
+    start, target = proposals.start, proposals.target
+    found[str(n)] = planning.figures(images, proposals)
     for name, choose in choices.items():
       plans = planners.shown_the_truth(choose, images, start, target, n)
-      found[n][name] = planning.judge(images, start, target, plans)
-  return {str(n): figures for n, figures in found.items()}
+      found[str(n)][name] = planning.judge(images, start, target, plans)
+  return found
 
 
 def oracle(run: session.Run, state: Any, config: Any, workdir: str) -> dict:
