@@ -9,7 +9,7 @@ from cvq.errors import UserError
 
 DATASETS = tuple(sorted(
     path.stem for path in pathlib.Path(__file__).parents[1].glob('*.py')
-    if path.stem not in ('__init__', 'common', 'tables')))
+    if path.stem not in ('__init__', 'common')))
 
 
 def dataset(arg: str, name: str, preset: str = '') -> tuple[ConfigDict, str]:

@@ -1,4 +1,4 @@
-"""Runs the tables of configs/tables.py and writes docs/results.md.
+"""Runs the tables of configs/tables/ and writes docs/results.md.
 
   python -m cvq.sweep --list
   python -m cvq.sweep --table=retrieval
@@ -25,7 +25,8 @@ def main(argv: list[str]) -> int:
   given = _parser().parse_args(argv)
   if given.parallel < 1:
     raise UserError(f'--parallel={given.parallel}: at least one cell runs at a time.')
-  tables = {table.name: table for table in importlib.import_module(given.tables).tables()}
+  module = importlib.import_module(given.tables)
+  tables = {table.name: table for table in module.tables()}
   if given.table and given.table not in tables:
     raise UserError(f'--table={given.table}: no such table; known: {", ".join(tables)}')
   chosen = [tables[given.table]] if given.table else list(tables.values())
@@ -47,7 +48,8 @@ def main(argv: list[str]) -> int:
     for name, drawing in curves.drawings(tables.values(), results).items():
       (page.parent / curves.FOLDER).mkdir(parents=True, exist_ok=True)
       files.write_text(page.parent / curves.FOLDER / name, drawing)
-    files.write_text(page, markdown.page(tables.values(), results))
+    goals = module.goals() if hasattr(module, 'goals') else ()
+    files.write_text(page, markdown.page(tables.values(), results, goals))
     print(f'Wrote {page}.')
   if failed:
     print(f'{len(failed)} of {len(wanted)} cells failed: {", ".join(failed)}.\n'
@@ -69,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--results', default='docs/results', help='folder of the JSON of finished cells')
   add('--runs', default='runs/sweep', help='folder of work directories')
   add('--page', default='docs/results.md', help='where --write writes')
-  add('--tables', default='configs.tables', help='module with tables()')
+  add('--tables', default='configs.tables', help='module with tables(), and goals() if any')
   return parser
 
 

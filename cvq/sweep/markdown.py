@@ -9,11 +9,12 @@ from typing import Iterable
 
 from cvq.sweep import cells as cell_module, curves
 from cvq.sweep.cells import Column, Row, Table
+from cvq.sweep.goals import Goal
 
 INTRODUCTION = """# Results
 
 This page is written by `python -m cvq.sweep --write` from the files in `docs/results/`, one for
-each run ("cell"); nothing on it is copied by hand. `configs/tables.py` says which runs make up
+each run ("cell"); nothing on it is copied by hand. `configs/tables/` says which runs make up
 which table.
 
 ```bash
@@ -34,19 +35,39 @@ tried (of beta-VAE another weight of the KL term, too; on colours the higher one
 paper's method three, of QLAE and the inverse model one.
 """
 
+GOALS = """## Goals
 
-def page(tables: Iterable[Table], results: pathlib.Path) -> str:
+Of our default on dSprites, set before it was built; for comparison with the inverse model the goal
+is what that one reaches. A goal counts as met where the mean over seeds meets it.
+"""
+
+
+def page(tables: Iterable[Table], results: pathlib.Path, goals: Iterable[Goal] = ()) -> str:
   """The whole page.
 
   Args:
-    tables: in their order. results: folder of the cells' JSON.
+    tables: in their order. results: folder of the cells' JSON. goals: of cells of the tables.
 
   Raises:
     UserError: a damaged result.
   """
   tables = list(tables)
   found = cell_module.finished(tables, results)
-  return '\n'.join([INTRODUCTION, *(_section(table, found) for table in tables), _cells(found)])
+  return '\n'.join([INTRODUCTION, *_goals(list(goals), found),
+                    *(_section(table, found) for table in tables), _cells(found)])
+
+
+def _goals(goals: list[Goal], found: dict[str, dict]) -> list[str]:
+  if not goals:
+    return []
+  lines = [GOALS, line(['figure', 'goal', 'measured', 'seeds', 'met']), line(['---'] * 5)]
+  for goal in goals:
+    values, limit = goal.figure.values(found), goal.limit(found)
+    lines.append(line([
+        goal.title, '' if limit is None else f'{goal.sign} {limit:.{goal.digits}f}',
+        _mean(list(values.values()), goal.digits), ', '.join(map(str, values)),
+        {True: 'yes', False: 'no', None: 'not measured'}[goal.met(found)]]))
+  return [*lines, '']
 
 
 def _section(table: Table, found: dict[str, dict]) -> str:

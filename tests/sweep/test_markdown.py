@@ -10,6 +10,7 @@ import pytest
 from configs import tables as declared
 from cvq.sweep import cells, curves, markdown
 from cvq.sweep.cells import Cell, Chart, Column, Row, Table
+from cvq.sweep.goals import Figure, Goal
 
 ROOT = pathlib.Path(__file__).parents[2]
 CELLS = [Cell(f'a-seed{seed}', 'a.py', (), seed) for seed in range(3)] + [Cell('b', 'b.py')]
@@ -87,7 +88,7 @@ def test_results_of_another_command_do_not_count(tmp_path):
 
 def test_the_page_in_docs_is_what_its_results_give():
   docs = ROOT / 'docs'
-  page = markdown.page(declared.tables(), docs / 'results')
+  page = markdown.page(declared.tables(), docs / 'results', declared.goals())
   assert (docs / 'results.md').read_text() == page, 'python -m cvq.sweep --write'
   drawn = curves.drawings(declared.tables(), docs / 'results')
   kept = {path.name: path.read_text() for path in (docs / curves.FOLDER).iterdir()}
@@ -119,3 +120,26 @@ def test_a_chart_of_a_row_that_is_not_there_fails(tmp_path):
   chart = Chart('c', '', '', '', ('here',), (('line', ((('nowhere',), TABLE.columns[0]),)),))
   with pytest.raises(KeyError, match='nowhere'):
     curves.drawings([dataclasses.replace(TABLE, charts=(chart,))], tmp_path)
+
+
+def test_goals_are_judged_by_the_mean_of_the_seeds_that_there_are(tmp_path):
+  write(tmp_path, CELLS[0], .75, {}, mse=.002)
+  write(tmp_path, CELLS[2], 1., {}, mse=.004)
+  write(tmp_path, CELLS[3], .875, {})
+  right, image = TABLE.columns[0], TABLE.columns[2]
+  a, b = (lambda column, *over: Figure(column, tuple(CELLS[:3]), *over)), Figure(right, (CELLS[3],))
+  text = markdown.page([TABLE], tmp_path, [
+      Goal('reached', a(right), '≥', .875, 2), Goal('missed', a(right), '≥', .876),
+      Goal('no better', a(right), '>', b, 2), Goal('small', a(image), '≤', .003, 4),
+      Goal('share', a(image, right), '≤', .004, 5),
+      Goal('unknown', Figure(image, (CELLS[3],)), '<', 1.),
+      Goal('unknown bound', a(right), '<', Figure(image, (CELLS[3],)))])
+  # .875 is the mean of .75 and 1; .002 / .75 and .004 / 1 have the mean .00333.
+  assert section(text, 'Goals').splitlines()[-7:] == [
+      '| reached | ≥ 0.88 | 0.88 ± 0.18 | 0, 2 | yes |',
+      '| missed | ≥ 0.876 | 0.875 ± 0.177 | 0, 2 | no |',
+      '| no better | > 0.88 | 0.88 ± 0.18 | 0, 2 | no |',
+      '| small | ≤ 0.0030 | 0.0030 ± 0.0014 | 0, 2 | yes |',
+      '| share | ≤ 0.00400 | 0.00333 ± 0.00094 | 0, 2 | yes |',
+      '| unknown | < 1.000 |  |  | not measured |',
+      '| unknown bound |  | 0.875 ± 0.177 | 0, 2 | not measured |']

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from configs import tables as declared
+from configs.tables import rows
 from cvq import config as configuration
 from cvq.data import splits
 from cvq.data.builders import dsprites
 from cvq.data.imbalance import parse_ratios
 from cvq.evaluation import disentanglement, oracle
 from cvq.sweep import cells, measure
+from cvq.sweep.goals import Figure
 
 TABLES = {table.name: table for table in declared.tables()}
 
@@ -47,14 +49,22 @@ def test_tables_share_the_plain_runs():
   assert of('disentanglement') < of('retrieval') and of('multi_step') < of('retrieval')
   for name in ('imbalance', 'compositional', 'sample_efficiency'):
     assert of(name) & of('retrieval') and of(name) - of('retrieval')
-  assert of('ablations') & of('graph') == {declared.cell(
-      'dsprites', 'ours', 'short', train__steps=declared.SHORT, **declared.LOCAL['ours'])}
+  assert of('ablations') & of('graph') == {rows.cell(
+      'dsprites', 'ours', 'short', train__steps=rows.SHORT, **rows.LOCAL['ours'])}
   every = cells.wanted(list(TABLES.values()))
-  assert every[declared.cell('dsprites', 'ours')] == {'disentanglement', 'multi_step', 'oracle'}
+  assert every[rows.cell('dsprites', 'ours')] == {'disentanglement', 'multi_step', 'oracle'}
+
+
+def test_goals_are_of_cells_of_the_tables():
+  every = cells.wanted(list(TABLES.values()))
+  for goal in declared.goals():
+    for figure in (goal.figure, goal.bound):
+      if isinstance(figure, Figure):
+        assert every.keys() >= set(figure.cells)
 
 
 def test_cells_of_one_name_must_agree():
-  row = lambda **fields: cells.Row(('',), (declared.cell('dsprites', 'ours', 'x', **fields),))
+  row = lambda **fields: cells.Row(('',), (rows.cell('dsprites', 'ours', 'x', **fields),))
   table = cells.Table('t', '', '', (), (), (row(train__steps=1), row(train__steps=2)))
   with pytest.raises(ValueError, match='dsprites-ours-x-seed0'):
     cells.wanted([table])
@@ -81,6 +91,10 @@ def test_columns_name_figures_that_exist(tiny_run):
   for table in TABLES.values():
     for column in table.columns:
       assert isinstance(column.value(result), (int, float)), (table.name, column)
+  for goal in declared.goals():
+    for figure in (goal.figure, goal.bound):
+      if isinstance(figure, Figure):
+        assert figure.values({cell.name: result for cell in figure.cells}), goal.title
   assert cells.Column('', 'evaluation.nothing.at_all').value(result) is None
   assert cells.Column('', 'evaluation.nothing', fold=min).value(result) is None
 

@@ -1,0 +1,170 @@
+"""Our default beside the baselines."""
+
+from __future__ import annotations
+
+from configs.tables.rows import (
+    ALIKE, CALIBRATION, COPY, DATASETS, DRAWING, HELD_OUT, IMAGE, IMBALANCED, NAMES, RETRIEVAL,
+    SHARE, WITHOUT, across, plain, varied)
+from cvq.sweep.cells import Chart, Column, Row, Table
+
+
+def retrieval() -> Table:
+  return Table(
+      'retrieval', 'Retrieval',
+      'Which action turned x into y? Chance is 1 / actions: .10 on dSprites, .083 on '
+      'Shapes3D, .056 on Sprites.', ('dataset', 'method'),
+      (*RETRIEVAL, CALIBRATION, Column('chance', 'evaluation.retrieval.chance'),
+       Column('majority', 'evaluation.retrieval.majority_directed')), plain(tuple(NAMES)))
+
+
+def interventions() -> Table:
+  return Table(
+      'interventions', 'Interventions',
+      'The image after an action, against the true one; copying x is the floor, '
+      'reconstructing y the ceiling. An inverse model generates nothing.',
+      ('dataset', 'method'),
+      (IMAGE, COPY,
+       Column('reconstructing y, MSE', 'evaluation.intervention.reconstruction_mse',
+              digits=4),
+       Column('PSNR', 'evaluation.intervention.psnr', digits=1),
+       Column('SSIM', 'evaluation.intervention.ssim'),
+       Column('variables', 'evaluation.codes.variables', digits=0),
+       Column('changed in a step', 'evaluation.codes.changed_per_step', digits=1)),
+      plain(DRAWING))
+
+
+def disentanglement() -> Table:
+  score = lambda title, name: Column(title, f'disentanglement.trained.{name}', digits=2)
+  return Table(
+      'disentanglement', 'Disentanglement',
+      'Metrics of the representation: codes of the global level of cvq, codes of QLAE and of '
+      'the paper, posterior means of the VAEs. Beside them the local codes of cvq. Above 64 '
+      'columns the classifiers get 1,000 images to train on instead of 10,000.',
+      ('dataset', 'method'),
+      (Column('columns', 'disentanglement.columns', digits=0),
+       score('DCI-D', 'dci.disentanglement'), score('DCI-C', 'dci.completeness'),
+       score('MIG', 'mig.mig'), score('SAP', 'sap.sap'),
+       score('FactorVAE', 'factor_vae.factor_vae'), score('BetaVAE', 'beta_vae.beta_vae'),
+       score('modularity', 'modularity_explicitness.modularity'), score('IRS', 'irs.irs'),
+       score('InfoM', 'infomec.modularity'), score('InfoC', 'infomec.compactness'),
+       score('InfoE', 'infomec.explicitness'),
+       Column('MIG, untrained', 'disentanglement.untrained.mig.mig', digits=2),
+       Column('local DCI-D', 'disentanglement.local.trained.dci.disentanglement', digits=2),
+       Column('local MIG', 'disentanglement.local.trained.mig.mig', digits=2)),
+      plain(DRAWING, ('dsprites', 'shapes3d')), ('disentanglement',))
+
+
+def imbalanced(*methods: str) -> tuple[Row, ...]:
+  """A row for each ratio and method, the ratio 1 first."""
+  ratio = lambda text: {'dataset__imbalance': text}
+  return varied({('', '1'): {},
+                 ('scale10', '10, scale'): ratio('scale=10'),
+                 ('scale100', '100, scale'): ratio('scale=100'),
+                 ('all10', '10, all factors'): ratio('10'),
+                 ('all100', '100, all factors'): ratio('100')}, methods)
+
+
+def imbalance() -> Table:
+  return Table(
+      'imbalance', 'Imbalanced training data',
+      'dSprites; the values of one factor (scale), or of every factor, are drawn in training with '
+      'geometric frequencies, the most frequent one so many times as often as the least. '
+      'Evaluation is balanced.' + WITHOUT,
+      ('most to least frequent', 'method'), (*RETRIEVAL, IMAGE),
+      imbalanced('ours', 'inverse'),
+      charts=tuple(
+          across(f'imbalance-{short}-{name}', f'{what}, {of} imbalanced in training',
+                 f'most to least frequent value of {of}', y, column,
+                 {'1': '1', f'10, {of}': '10', f'100, {of}': '100'}, methods)
+          for short, of in IMBALANCED
+          for name, what, y, column, methods in (
+              ('action', 'Actions retrieved', SHARE, RETRIEVAL[0], ('ours', 'inverse')),
+              ('image', 'Image after an action', 'MSE', IMAGE, ('ours',)))))
+
+
+def precision() -> Table:
+  figure = lambda title, name: Column(title, f'oracle.{name}')
+  of_imbalance = 'dSprites, imbalance'
+  return Table(
+      'precision', 'Precision and stability of interventions',
+      'A small network, trained on the training images alone, reads the factors off the image '
+      'after an action. Precise: the asked factor is that of the true image, or looks the same; '
+      'stable: all others are. True images: what the reader allows; foreseeable: the best guess '
+      'for one who sees x, as look-alikes of x (a square after a quarter turn) may lead to other '
+      'images. Then cvq, without its global level, where training data were imbalanced as above.',
+      ('dataset', 'method'),
+      (figure('precision', 'model.precision'), figure('stability', 'model.stability'),
+       figure('both', 'model.both'),
+       figure('reconstruction, precision', 'reconstruction.precision'),
+       figure('reconstruction, stability', 'reconstruction.stability'),
+       figure('true images, precision', 'truth.precision'),
+       figure('true images, stability', 'truth.stability'),
+       figure('foreseeable stability', 'foreseeable.stability')),
+      plain(DRAWING, ('dsprites',)) + tuple(
+          Row((f'{of_imbalance} {row.labels[0]}', row.labels[1]), row.cells)
+          for row in imbalanced('ours')[1:]),
+      ('oracle',),
+      tuple(across(
+          f'imbalance-{short}-precision',
+          f'Precision of interventions, {of} imbalanced in training',
+          f'most to least frequent value of {of}', 'precision', figure('', 'model.precision'),
+          {DATASETS['dsprites']: '1', f'{of_imbalance} 10, {of}': '10',
+           f'{of_imbalance} 100, {of}': '100'}, ('ours',))
+          for short, of in IMBALANCED))
+
+
+def compositional() -> Table:
+  return Table(
+      'compositional', 'Unseen combinations',
+      'dSprites; hearts (shape 2) in the right half (posX 16 to 31) are never seen in training, '
+      'and the test split is made of them alone: actions that keep to it are all but those of '
+      'shape, some seen more often than others; in the means every action counts alike. '
+      'Beside it the random split.' + WITHOUT,
+      ('split', 'method'), (*ALIKE, IMAGE, COPY),
+      varied({('', 'random'): {},
+              ('compositional', 'compositional'): HELD_OUT},
+             ('ours', 'inverse', 'beta_vae', 'ada_gvae', 'qlae')))
+
+
+def multi_step() -> Table:
+  lengths = 2, 4, 8
+  hows = {'search': 'beam', 'greedy': 'greedy', 'shown': 'shown', 'shown, search': 'shown_search'}
+  column = lambda n, how: Column(f'{n} steps, {how}', f'multi_step.{n}.{hows[how]}.identical')
+  line = lambda name, method, how: (name, tuple(
+      ((DATASETS['dsprites'], NAMES[method]), column(n, how)) for n in lengths))
+  return Table(
+      'multi_step', 'Several steps',
+      'Pairs of test images that a random walk of n actions joins: how often the retrieved '
+      'sequence, carried out on the true factors, ends at the target, pixel for pixel. Search: by '
+      "beam search over the model's own predictions; greedy: by a beam of one. Shown: the true "
+      'image is shown to the model after each of its actions, which is more to go by; it takes the '
+      'likeliest one again or (search) the first of a new plan of at most 4. The search of cvq '
+      'counts the steps that its global level sees left to go; an inverse model predicts no image, '
+      'so it has no search.',
+      ('dataset', 'method'),
+      tuple(column(n, how) for n in lengths for how in hows),
+      plain(('ours', 'inverse', 'beta_vae', 'ada_gvae', 'qlae'), ('dsprites', 'shapes3d')),
+      ('multi_step',),
+      (Chart('multi_step', 'Sequences of actions that end at the target image, dSprites',
+             'actions in a row', 'share that ends at the target', tuple(map(str, lengths)),
+             (line('cvq', 'ours', 'search'), line('cvq, shown', 'ours', 'shown, search'),
+              line('inverse, shown', 'inverse', 'shown')),
+             from_zero=True),))
+
+
+def sample_efficiency() -> Table:
+  # 108 factor steps: n pairs of each are that share of the 3,253,248 pairs of the grid.
+  share = lambda pairs: {'dataset__transitions_per_step': pairs}
+  return Table(
+      'sample_efficiency', 'Fewer transitions',
+      'dSprites; n pairs of every factor step in all splits together, 70 % of them for training. '
+      'The evaluation draws on the same n, so it has other pairs, more of some actions than of '
+      'others; in the means every action counts alike.' + WITHOUT,
+      ('pairs of a factor step', 'method'), (*ALIKE, IMAGE),
+      varied({('', 'all'): {},
+              ('pairs3000', '3,000 (10 %)'): share(3000),
+              ('pairs300', '300 (1 %)'): share(300)}, ('ours', 'inverse')),
+      charts=(across(
+          'sample_efficiency', 'Actions retrieved, mean of actions, with fewer transitions',
+          'share of the transitions', SHARE, ALIKE[0],
+          {'300 (1 %)': '1 %', '3,000 (10 %)': '10 %', 'all': 'all'}, ('ours', 'inverse')),))

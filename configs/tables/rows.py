@@ -1,0 +1,77 @@
+"""What the tables share: cells, rows, columns and charts."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from cvq.sweep.cells import Cell, Chart, Column, Row
+
+NAMES = {
+    'ours': 'cvq', 'paper': 'Gendron et al. 2023, mended, reduced', 'inverse': 'inverse model',
+    'beta_vae': 'beta-VAE', 'ada_gvae': 'Ada-GVAE', 'qlae': 'QLAE'}
+DRAWING = tuple(name for name in NAMES if name != 'inverse')      # methods with images to show
+DATASETS = {'dsprites': 'dSprites', 'shapes3d': 'Shapes3D', 'sprites': 'Sprites'}
+# Headline rows; every other one has seed 0 alone.
+SEEDS = {('dsprites', 'ours'): (0, 1, 2), ('shapes3d', 'ours'): (0, 1, 2),
+         ('sprites', 'ours'): (0, 1, 2), ('dsprites', 'inverse'): (0, 1, 2)}
+# Without the global level, where fields differ from the default's.
+WITHOUT = ' cvq is without its global level.'
+# Hearts in the right half.
+HELD_OUT = {'dataset__splits': 'compositional', 'dataset__held_out': 'shape=2-2,posX=16-31'}
+SHORT = 1200             # joint steps of variations of our own model
+LOCAL = {'ours': {'model__global_level__codes': 0, 'train_global__steps': 0}}
+IMBALANCED = ('scale', 'scale'), ('all', 'all factors')          # of names and of readers
+
+RETRIEVAL = (
+    Column('action', 'evaluation.retrieval.directed'),
+    Column('factor', 'evaluation.retrieval.factor'),
+    Column('weakest factor', 'evaluation.retrieval.per_factor', fold=min))
+# Where the pairs of evaluation have more of some actions than of others.
+ALIKE = (
+    Column('mean of actions', 'evaluation.retrieval.per_action', fold=statistics.fmean),
+    Column('mean of factors', 'evaluation.retrieval.per_factor', fold=statistics.fmean),
+    RETRIEVAL[-1])
+CALIBRATION = Column('calibration error', 'evaluation.retrieval.expected_calibration_error')
+IMAGE = Column('image after an action, MSE', 'evaluation.intervention.mse', digits=4)
+SHARE = 'actions retrieved, share'
+COPY = Column('copying x, MSE', 'evaluation.intervention.copy_mse', digits=4)
+
+
+def cell(dataset: str, method: str, variation: str = '', seed: int = 0, **fields: Any) -> Cell:
+  """A run; `fields` are dotted names with '__' for '.'."""
+  config = (f'configs/{dataset}.py' if method == 'ours'
+            else f'configs/baselines/{method}.py:{dataset}')
+  name = '-'.join(part for part in (dataset, method, variation, f'seed{seed}') if part)
+  return Cell(name, config, tuple(
+      (field.replace('__', '.'), value) for field, value in fields.items()), seed)
+
+
+def seeds(dataset: str, method: str) -> tuple[Cell, ...]:
+  """The plain runs of a method."""
+  return tuple(cell(dataset, method, seed=seed) for seed in SEEDS.get((dataset, method), (0,)))
+
+
+def plain(methods: tuple[str, ...], datasets: tuple[str, ...] = tuple(DATASETS)
+          ) -> tuple[Row, ...]:
+  """A row for each dataset and method."""
+  return tuple(Row((DATASETS[d], NAMES[m]), seeds(d, m)) for d in datasets for m in methods)
+
+
+def varied(variations: dict[tuple[str, str], dict], methods: tuple[str, ...]) -> tuple[Row, ...]:
+  """A row for each variation of dSprites and method; variations are (short, long) -> fields.
+
+  Ours goes without its global level, which is trained last, on the frozen rest: no figure of
+  these tables is its.
+  """
+  return tuple(
+      Row((long, NAMES[m]), (cell('dsprites', m, short, **fields, **LOCAL.get(m, {})),) if fields
+          else seeds('dsprites', m)[:1])
+      for (short, long), fields in variations.items() for m in methods)
+
+
+def across(name: str, title: str, x: str, y: str, column: Column, places: dict[str, str],
+           methods: tuple[str, ...]) -> Chart:
+  """A line for each method through rows of a varied table; places are first label -> name."""
+  return Chart(name, title, x, y, tuple(places.values()), tuple(
+      (NAMES[m], tuple(((label, NAMES[m]), column) for label in places)) for m in methods))

@@ -1,0 +1,64 @@
+"""Goals, and whether cells meet them. Imports no JAX."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import statistics
+
+from cvq.sweep.cells import Cell, Column
+
+_MEETS = {'≥': operator.ge, '≤': operator.le, '>': operator.gt, '<': operator.lt}
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+  """A figure of some cells.
+
+  Attributes:
+    column: the figure. cells: that differ in the seed alone. over: what it is divided by, if
+      anything.
+  """
+  column: Column
+  cells: tuple[Cell, ...]
+  over: Column | None = None
+
+  def values(self, found: dict[str, dict]) -> dict[int, float]:
+    """By seed, of the cells that have it. found: of `cvq.sweep.cells.finished`."""
+    values = {}
+    for cell in self.cells:
+      result = found.get(cell.name, {})
+      value, over = self.column.value(result), 1. if self.over is None else self.over.value(result)
+      if value is not None and over is not None:
+        values[cell.seed] = value / over
+    return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+  """A bound on the mean of a figure over seeds.
+
+  Attributes:
+    title: what is measured. figure: what is bounded.
+    sign: '≥' | '≤' | '>' | '<'. bound: a number, or a figure, whose mean is the bound.
+    digits: after the point.
+  """
+  title: str
+  figure: Figure
+  sign: str
+  bound: float | Figure
+  digits: int = 3
+
+  def limit(self, found: dict[str, dict]) -> float | None:
+    """The bound; None where it is a figure that is not measured. found: as of `Figure.values`."""
+    if not isinstance(self.bound, Figure):
+      return self.bound
+    values = self.bound.values(found).values()
+    return statistics.fmean(values) if values else None
+
+  def met(self, found: dict[str, dict]) -> bool | None:
+    """Whether it is met; None where it is not measured."""
+    values, limit = self.figure.values(found).values(), self.limit(found)
+    if not values or limit is None:
+      return None
+    return _MEETS[self.sign](statistics.fmean(values), limit)
