@@ -39,19 +39,21 @@ def global_level(variables: Any, images: jax.Array, *, model: CTVAE) -> dict:
   return {'codes': found.codes, 'coordinates': steps}
 
 
-def global_gap(variables: Any, images: jax.Array, targets: jax.Array, *, model: CTVAE) -> dict:
-  """How many steps of each global variable lead from images to targets, [B, H, W, C] each.
+def compare(variables: Any, images: jax.Array, targets: jax.Array, *, model: CTVAE) -> dict:
+  """What leads from images to targets, [B, H, W, C] each: where a plan begins and ends.
 
   Returns:
-    steps [B, G] float32; NaN of a variable that no step moves, which cannot tell, and G = 0 where
-    the model has no global level.
+    codes, targets [B, V] int32; gap [B, G] float32, how many steps of each global variable lead
+    there: NaN of a variable that no step moves, which cannot tell, and G = 0 where the model has no
+    global level.
   """
+  ends = [_encode(variables, part, model) for part in (images, targets)]
+  found = {'codes': ends[0].codes, 'targets': ends[1].codes}
   if model.global_level is None:
-    return {'steps': jnp.zeros((images.shape[0], 0))}
-  x, y = (model.apply(variables, _encode(variables, part, model), method=model.coordinates)
-          for part in (images, targets))
+    return found | {'gap': jnp.zeros((images.shape[0], 0))}
+  x, y = (model.apply(variables, end, method=model.coordinates) for end in ends)
   moves = x.spacing > whole.LEAST_SPACING
-  return {'steps': jnp.where(moves, y.codes - x.codes, jnp.nan)}
+  return found | {'gap': jnp.where(moves, y.codes - x.codes, jnp.nan)}
 
 
 def decode(variables: Any, codes: jax.Array, *, model: CTVAE) -> dict:

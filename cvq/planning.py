@@ -40,7 +40,7 @@ class Beam:
     codes: [B, W, V] int32, the states that they lead to.
     counts: [B, W, A] int32, how often each holds each action.
     score: [B, W], minus infinity where there is no plan.
-    gap: [B, G] of `inference.global_gap`, from the first image to the target.
+    gap: [B, G] of `inference.compare`, from the first image to the target.
   """
   codes: jax.Array
   counts: jax.Array
@@ -49,7 +49,7 @@ class Beam:
 
 
 def start(codes: jax.Array, gap: jax.Array, width: int, num_actions: int) -> Beam:
-  """The empty plan for each image. codes: [B, V] int. gap: [B, G] of `inference.global_gap`."""
+  """The empty plan for each image. codes: [B, V] int. gap: [B, G] of `inference.compare`."""
   b = codes.shape[0]
   return Beam(jnp.repeat(codes[:, None], width, axis=1),
               jnp.zeros((b, width, num_actions), jnp.int32),
@@ -141,7 +141,7 @@ def search(widen_step: Callable, codes: np.ndarray, targets: np.ndarray, images:
   Args:
     widen_step: `widen` of (beam, codes, images), compiled.
     codes: [B, V] int. targets: [B, V] int, codes, and images: [B, H, W, C], of the targets.
-    gap: [B, G] of `inference.global_gap`.
+    gap: [B, G] of `inference.compare`.
     steps: the longest plan. width: W, plans kept at every length.
     num_actions: A.
 

@@ -117,13 +117,17 @@ def sure(tiny_run):
 def test_the_gap_is_that_of_the_codes_where_steps_are_seen(sure, images):
   model, variables = sure
   x, y = (jnp.asarray(part / np.float32(255)) for part in (images[:2], images[2:4]))
-  gap = np.asarray(inference.global_gap(variables, x, y, model=model)['steps'])
+  ends = inference.compare(variables, x, y, model=model)
+  for part, end in (x, 'codes'), (y, 'targets'):
+    np.testing.assert_array_equal(
+        ends[end], inference.encode(variables, part, model=model)['codes'])
+  gap = np.asarray(ends['gap'])
   codes = lambda part: np.asarray(
       inference.global_level(variables, part, model=model)['codes'])
   np.testing.assert_array_equal(np.isnan(gap), [[True, False, True, False, True]] * 2)
   np.testing.assert_array_equal(gap[:, [1, 3]], (codes(y) - codes(x))[:, [1, 3]])
-  without = inference.global_gap(variables, x, y, model=model.clone(global_level=None))
-  assert without['steps'].shape == (2, 0)
+  without = inference.compare(variables, x, y, model=model.clone(global_level=None))
+  assert without['gap'].shape == (2, 0)
 
 
 def test_a_plan_goes_where_the_global_level_says(sure, images):

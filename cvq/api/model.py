@@ -62,7 +62,7 @@ class Model(Interface):
     super().__init__(_facts(trained, self._model), {
         name: self._compiled(getattr(inference, name))
         for name in ('encode', 'decode', 'intervene', 'retrieve', 'represent', 'global_level',
-                     'global_gap')})
+                     'compare')})
     self._widen = self._compiled(planning.widen)
 
   def _compiled(self, function):
@@ -114,9 +114,9 @@ class Model(Interface):
       if not isinstance(value, (int, np.integer)) or value < 1:
         raise UserError(f'{name} is {value!r}; expected a whole number of at least 1.')
     x, y, single = self._pairs(images, targets)
+    ends = self._call('compare', x, y)
     plans = planning.plan(
-        self._widen, self._call('encode', x)['codes'], self._call('encode', y)['codes'],
-        y, self._call('global_gap', x, y)['steps'], steps=max_steps, width=beam,
+        self._widen, ends['codes'], ends['targets'], y, ends['gap'], steps=max_steps, width=beam,
         names=self.action_names, largest=self.facts.largest_batch)
     return plans[0] if single else plans
 
