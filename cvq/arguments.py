@@ -92,7 +92,7 @@ def _config_paths(argv: list[str]) -> list[str]:
 def _known_files() -> str:
   folder = os.listdir('configs') if os.path.isdir('configs') else []
   known = sorted(f'configs/{file}' for file in folder
-                 if file.endswith('.py') and file not in ('__init__.py', 'common.py', 'tables.py'))
+                 if file.endswith('.py') and file not in ('__init__.py', 'common.py'))
   return f'\nKnown: {", ".join(known)}; configs/baselines/' if known else ''
 
 

@@ -5,11 +5,11 @@ r"""Gendron et al. 2023 at a width and a length for two CPU cores: the preset `p
   python -m cvq.main --config=configs/baselines/paper.py:dsprites,smoke
 
 Its two stages, losses, modes and their proportions are kept, and its learning rates fall as far
-over the shorter run. Narrower: convolutions, latents, edge scorer and heads. The rates are higher,
-as there are a thousand times fewer steps: in these the transition's posterior stays near chance at
-the paper's 5e-4, and did not settle at 2e-3. It sees the transitions that all methods do, every
-action equally often, where the paper draws few and some actions rarely. The mistakes of its code
-are mended (tests/test_mistakes.py).
+over the shorter run. Narrower: convolutions, latents, edge scorer and heads. The rates are higher
+than the paper's 5e-4, as there are a hundred and a thousand times fewer steps: in these the
+transition's posterior stays near chance at 5e-4, and did not settle at 2e-3. It sees the
+transitions that all methods do, every action equally often, where the paper draws few and some
+actions rarely. The mistakes of its code are mended (tests/test_mistakes.py).
 """
 
 from ml_collections import ConfigDict

@@ -3,45 +3,50 @@
 from __future__ import annotations
 
 from configs.tables.rows import (
-    ALIKE, CALIBRATION, COPY, HELD_OUT, IMAGE, LOCAL, RETRIEVAL, cell, seeds)
+    ALIKE, CALIBRATION, COPY, FEW, HELD_OUT, IMAGE, LOCAL, RETRIEVAL, cell, seeds)
 from cvq.sweep.cells import Column
-from cvq.sweep.goals import Figure, Goal
+from cvq.sweep.goals import Figure, Goal, Goals
 
 
-def goals() -> list[Goal]:
-  """In the order of the page."""
+def goals() -> Goals:
+  """Of the default, and of variations that the inverse model is compared on."""
   ours, inverse = seeds('dsprites', 'ours'), seeds('dsprites', 'inverse')
   of = lambda name, over=None, fold=None: Figure(Column('', name, fold), ours, over)
   action, factor, weakest = (Figure(column, ours) for column in RETRIEVAL)
   score = lambda name: of(f'disentanglement.trained.{name}')
-  return [
-      Goal('retrieval of the action', action, '≥', .985),
-      Goal('retrieval of the factor', factor, '≥', .995),
-      Goal('retrieval of the weakest factor', weakest, '≥', .95),
-      Goal('calibration error', Figure(CALIBRATION, ours), '≤', .02),
-      Goal('image after an action, MSE, over that of copying x', Figure(IMAGE, ours, COPY),
-           '≤', 1 / 3),
-      Goal('the same from the likeliest codes', of('evaluation.intervention.mse_codes', COPY),
-           '≤', .5),
-      Goal('precision of interventions', of('oracle.model.precision'), '≥', .9),
-      Goal('stability of interventions', of('oracle.model.stability'), '≥', .95),
-      Goal('reconstruction, MSE', of('evaluation.reconstruction.mse'), '≤', .003, 4),
-      Goal('local variables changed in a step, over all',
-           of('evaluation.codes.changed_per_step', Column('', 'evaluation.codes.variables')),
-           '≤', .25, 2),
-      Goal('global variables changed in a step', of('evaluation.global_level.changed_per_step'),
-           '≤', 2, 1),
-      Goal('DCI-D of the global codes', score('dci.disentanglement'), '≥', .7, 2),
-      Goal('MIG of the global codes', score('mig.mig'), '≥', .6, 2),
-      Goal('codes in use, of the least used codebook', of('evaluation.codes.usage', fold=min),
-           '≥', .9, 2),
-      Goal('unseen combinations, mean of actions, inverse model',
-           *_against('compositional', HELD_OUT)),
-      Goal('four steps, shown each true image, inverse model',
-           of('multi_step.4.shown_search.identical'), '>',
-           Figure(Column('', 'multi_step.4.shown.identical'), inverse)),
-      Goal('1 % of the transitions, mean of actions, inverse model',
-           *_against('pairs300', {'dataset__transitions_per_step': 300}))]
+  return Goals(
+      'What we want of the default on dSprites, with 20 minutes of training steps on two CPU '
+      'cores. A goal counts as met where the mean over our seeds meets it. In the last three rows '
+      'it is to exceed the mean over the seeds of the inverse model. Of these the first and the '
+      'last are without the global level; in four steps both are shown the true image after each '
+      'action, and cvq plans anew.', (
+          Goal('retrieval of the action', action, '≥', .985),
+          Goal('retrieval of the factor', factor, '≥', .995),
+          Goal('retrieval of the weakest factor', weakest, '≥', .95),
+          Goal('calibration error', Figure(CALIBRATION, ours), '≤', .02),
+          Goal('image after an action, MSE, over that of copying x', Figure(IMAGE, ours, COPY),
+               '≤', 1 / 3),
+          Goal('image from the likeliest codes, MSE, over that of copying x',
+               of('evaluation.intervention.mse_codes', COPY), '≤', .5),
+          Goal('precision of interventions', of('oracle.model.precision'), '≥', .9),
+          Goal('stability of interventions', of('oracle.model.stability'), '≥', .95),
+          Goal('reconstruction, MSE', of('evaluation.reconstruction.mse'), '≤', .003, 4),
+          Goal('share of local variables changed in a step',
+               of('evaluation.codes.changed_per_step', Column('', 'evaluation.codes.variables')),
+               '≤', .25, 2),
+          Goal('global variables changed in a step', of('evaluation.global_level.changed_per_step'),
+               '≤', 2, 1),
+          Goal('DCI-D of the global codes', score('dci.disentanglement'), '≥', .7, 2),
+          Goal('MIG of the global codes', score('mig.mig'), '≥', .6, 2),
+          Goal('codes in use, of the least used codebook', of('evaluation.codes.usage', fold=min),
+               '≥', .9, 2),
+          Goal('unseen combinations, mean of actions, against the inverse model',
+               *_against('compositional', HELD_OUT)),
+          Goal('four steps end at the target, against the inverse model',
+               of('multi_step.4.shown_search.identical'), '>',
+               Figure(Column('', 'multi_step.4.shown.identical'), inverse)),
+          Goal('1 % of the transitions, mean of actions, against the inverse model',
+               *_against('pairs300', FEW))))
 
 
 def _against(name: str, fields: dict) -> tuple[Figure, str, Figure]:

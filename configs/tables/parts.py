@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.tables.rows import (
-    ALIKE, COPY, HELD_OUT, IMAGE, LOCAL, RETRIEVAL, SHORT, WITHOUT, cell, varied)
+    ALIKE, COPY, FEW, HELD_OUT, IMAGE, LOCAL, RETRIEVAL, SHORT, WITHOUT, cell, varied)
 from cvq.sweep.cells import Column, Row, Table
 
 
@@ -52,7 +52,7 @@ def graph() -> Table:
       ('all', 'all: every node a parent of every node'): {'model__transition__edges': 'all'},
       ('sparse', 'learned, and few'): {'loss__graph_size': .01}}
   splits = {('', 'random'): {}, ('compositional', 'unseen combinations'): HELD_OUT,
-            ('pairs300', 'random, 1 % of the transitions'): {'dataset__transitions_per_step': 300}}
+            ('pairs300', 'random, 1 % of the transitions'): FEW}
   return Table(
       'graph', 'Does the graph earn its place?',
       f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '

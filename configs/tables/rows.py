@@ -19,9 +19,10 @@ SEEDS = {('dsprites', 'ours'): (0, 1, 2), ('shapes3d', 'ours'): (0, 1, 2),
 WITHOUT = ' cvq is without its global level.'
 # Hearts in the right half.
 HELD_OUT = {'dataset__splits': 'compositional', 'dataset__held_out': 'shape=2-2,posX=16-31'}
+FEW = {'dataset__transitions_per_step': 300}           # 1 % of those of dSprites
 SHORT = 1200             # joint steps of variations of our own model
 LOCAL = {'ours': {'model__global_level__codes': 0, 'train_global__steps': 0}}
-IMBALANCED = ('scale', 'scale'), ('all', 'all factors')          # of names and of readers
+IMBALANCED = ('scale', 'scale'), ('all', 'all factors')          # in names, in words
 
 RETRIEVAL = (
     Column('action', 'evaluation.retrieval.directed'),

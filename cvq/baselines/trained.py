@@ -25,7 +25,10 @@ class TrainedLatent:
   """Latents take the place of codes. Images are uint8 [n, H, W, C].
 
   Args:
-    model: of a baseline. params: its own. config: of its run. names: A, of the actions.
+    model, params: of a baseline. names: A, of the actions.
+
+  Attributes:
+    config: of its run.
   """
 
   def __init__(self, model: Latent, params: Any, config: Any, names: tuple[str, ...]):

@@ -159,8 +159,9 @@ def judge(model: Any, dataset: Dataset | None = None, *,
   """Precision and stability of a model's interventions, on the transitions of evaluation.json.
 
   Args:
-    model: `cvq.api.model.Model`; split, number and seed of the transitions are those of its config.
-    dataset: of the run; default: the model opens it.
+    model: `cvq.api.model.Model`, or a `cvq.baselines.trained.TrainedLatent`; split, number and seed
+      of the transitions are those of its config.
+    dataset: of the run; default: a `Model` opens it.
     reader: of the dataset; default: `factor_reader.open_reader`, which may train one first.
     tell: is called with lines on the progress.
 

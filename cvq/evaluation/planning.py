@@ -52,11 +52,11 @@ def propose(model: Any, images: Images, inside: Callable[[np.ndarray], np.ndarra
                     'dataset is a sample of them.')
   rng = np.random.default_rng((seed, steps))
   start, target = draw_pairs(space, inside, steps=steps, pairs=pairs, rng=rng)
-  x, y = images.read(start), images.read(target)
   actions = {'random': rng.integers(0, space.num_actions, (pairs, steps)).tolist(),
              'none': [[]] * pairs}
   if model is None:
     return Proposals(start, target, [], actions)
+  x, y = images.read(start), images.read(target)
   found, greedy = (model.plan(x, y, max_steps=steps, beam=width) for width in (beam, 1))
   numbers = lambda plans: [
       [space.action_names.index(name) for name in plan.actions] for plan in plans]

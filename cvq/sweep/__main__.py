@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     for name, drawing in curves.drawings(tables.values(), results).items():
       (page.parent / curves.FOLDER).mkdir(parents=True, exist_ok=True)
       files.write_text(page.parent / curves.FOLDER / name, drawing)
-    goals = module.goals() if hasattr(module, 'goals') else ()
+    goals = module.goals() if hasattr(module, 'goals') else None
     files.write_text(page, markdown.page(tables.values(), results, goals))
     print(f'Wrote {page}.')
   if failed:

@@ -62,3 +62,10 @@ class Goal:
     if not values or limit is None:
       return None
     return _MEETS[self.sign](statistics.fmean(values), limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Goals:
+  """Attributes: text, for readers. goals, in the order of the page."""
+  text: str
+  goals: tuple[Goal, ...]

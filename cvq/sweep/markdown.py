@@ -9,7 +9,7 @@ from typing import Iterable
 
 from cvq.sweep import cells as cell_module, curves
 from cvq.sweep.cells import Column, Row, Table
-from cvq.sweep.goals import Goal
+from cvq.sweep.goals import Goals
 
 INTRODUCTION = """# Results
 
@@ -31,18 +31,13 @@ row has several seeds it gives their mean and, after "±", their standard deviat
 where only one of them has the figure. "Minutes" are those of the training steps, without start-up
 and evaluation; where the machine is "1 of 2 cores", another cell ran on the other one. Our default
 was chosen on validation data over many tries. Of beta-VAE and Ada-GVAE two learning rates were
-tried (of beta-VAE another weight of the KL term, too; on colours the higher one diverges), of the
-paper's method three, of QLAE and the inverse model one.
-"""
-
-GOALS = """## Goals
-
-Of our default on dSprites, set before it was built; for comparison with the inverse model the goal
-is what that one reaches. A goal counts as met where the mean over seeds meets it.
+tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE another
+weight of the KL term; of the paper's method three rates, of QLAE and the inverse model one. An
+empty field was not measured, or does not apply.
 """
 
 
-def page(tables: Iterable[Table], results: pathlib.Path, goals: Iterable[Goal] = ()) -> str:
+def page(tables: Iterable[Table], results: pathlib.Path, goals: Goals | None = None) -> str:
   """The whole page.
 
   Args:
@@ -53,15 +48,16 @@ def page(tables: Iterable[Table], results: pathlib.Path, goals: Iterable[Goal] =
   """
   tables = list(tables)
   found = cell_module.finished(tables, results)
-  return '\n'.join([INTRODUCTION, *_goals(list(goals), found),
+  return '\n'.join([INTRODUCTION, *_goals(goals, found),
                     *(_section(table, found) for table in tables), _cells(found)])
 
 
-def _goals(goals: list[Goal], found: dict[str, dict]) -> list[str]:
-  if not goals:
+def _goals(goals: Goals | None, found: dict[str, dict]) -> list[str]:
+  if goals is None:
     return []
-  lines = [GOALS, line(['figure', 'goal', 'measured', 'seeds', 'met']), line(['---'] * 5)]
-  for goal in goals:
+  lines = ['## Goals', '', textwrap.fill(goals.text, 100, break_on_hyphens=False), '',
+           line(['figure', 'goal', 'measured', 'seeds', 'met']), line(['---'] * 5)]
+  for goal in goals.goals:
     values, limit = goal.figure.values(found), goal.limit(found)
     lines.append(line([
         goal.title, '' if limit is None else f'{goal.sign} {limit:.{goal.digits}f}',
@@ -74,7 +70,7 @@ def _section(table: Table, found: dict[str, dict]) -> str:
   cells = tuple(cell for row in table.rows for cell in row.cells)
   done = table.results(cells, found)
   missing = [cell.name for cell in cells if cell.name not in done]
-  lines = [f'## {table.title}', '', textwrap.fill(table.text, 100), '']
+  lines = [f'## {table.title}', '', textwrap.fill(table.text, 100, break_on_hyphens=False), '']
   if len(missing) == len(cells):
     return '\n'.join([*lines, f'Not measured yet: `python -m cvq.sweep --table={table.name}`', ''])
   heads = [*table.labels, *(column.title for column in table.columns), 'seeds', 'minutes']

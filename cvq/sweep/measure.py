@@ -95,7 +95,7 @@ def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
   Returns:
     {n: `cvq.evaluation.planning.figures`}, and where the true image after each action is shown to
     the model: 'shown', the likeliest action follows, and 'shown_search', the first of a new plan
-    of at most 4. An inverse model plans nothing.
+    of at most 4. An inverse model plans nothing: 'random', 'none' and 'shown' alone.
   """
   images, names = run.dataset.images, run.dataset.space.action_names
   inside = members(images, config.dataset, config.evaluation.split)

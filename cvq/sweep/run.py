@@ -92,8 +92,8 @@ class Runner:
   def _run_locked(self, cell: Cell, needed: set[str], workdir: pathlib.Path, status: str,
                   lock: int) -> None:
     start = time.monotonic()
-    found = cell_module.result(cell, self._results) or {}
     trained = status == cell_module.PARTLY and (workdir / 'checkpoints').is_dir()
+    found = cell_module.result(cell, self._results) if trained else {}     # of the same model alone
     if not trained:
       self._tell(f'{cell.name}: {"goes on" if status == cell_module.UNFINISHED else "starts"}')
       self._child(['-m', 'cvq.main', *cell.arguments], workdir, lock)

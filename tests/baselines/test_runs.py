@@ -10,8 +10,9 @@ import pytest
 
 import cvq
 from cvq import evaluate, train
+from cvq.data import pipeline
 from cvq.errors import Interrupted, UserError
-from cvq.evaluation import oracle as judges
+from cvq.evaluation import factor_reader
 from cvq.sweep import measure
 from tests.baselines import toy
 
@@ -94,14 +95,30 @@ def test_measurements_of_a_representation(whole, monkeypatch):
 
 
 @pytest.mark.slow
-def test_its_interventions_are_judged_by_the_oracle(whole, tmp_path, monkeypatch):
-  monkeypatch.setenv('CVQ_DATA_DIR', str(tmp_path))              # where the reader is put
-  config = whole.config.copy_and_resolve_references()
-  config.evaluation.oracle_steps = 2
-  run, restored = evaluate.open_checkpoint(config, str(whole.workdir), mode='evaluate')
-  found = measure.oracle(run, restored.state, config, str(whole.workdir))
-  assert found['pairs'] == config.evaluation.examples
-  assert all(0 <= found[of]['both'] <= found[of]['stability'] <= 1 for of in judges.SUBJECTS)
+def test_the_oracle_reads_its_images(whole, monkeypatch):
+  run, restored = evaluate.open_checkpoint(whole.config, str(whole.workdir), mode='evaluate')
+  seen = []
+
+  class Eyes:
+    about, seconds = {'steps': 0}, 0.
+
+    def read(self, images):
+      seen.append(images)
+      return np.zeros((len(images), 5), int)
+  monkeypatch.setattr(factor_reader, 'open_reader', lambda *_, **__: Eyes())
+  found = measure.oracle(run, restored.state, whole.config, str(whole.workdir))
+  assert found['pairs'] == whole.config.evaluation.examples == sum(map(len, seen[::4]))
+  source, target, action = pipeline.open_transitions(
+      run.dataset.images, whole.config.dataset, 'test', imbalanced=False).choose(
+          examples=whole.config.evaluation.examples, seed=whole.config.evaluation.seed)
+  x, y = (run.dataset.images.read(part).astype(np.float32) / 255 for part in (source, target))
+  images = run.model.apply({'params': restored.state.params}, x, y, action,
+                           method=run.model.judge)['images']
+  of_model, truth, reconstruction, copy = seen
+  np.testing.assert_allclose(of_model, images['intervention'], atol=1e-5)
+  np.testing.assert_allclose(reconstruction, images['reconstruction'], atol=1e-5)
+  np.testing.assert_array_equal(truth / np.float32(255), y)
+  np.testing.assert_array_equal(copy / np.float32(255), x)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 
+from cvq.baselines import planning
 from cvq.baselines.trained import TrainedLatent
 from tests import small
 from tests.baselines import toy
@@ -25,8 +26,14 @@ def test_images_are_those_that_evaluation_judges():
   assert np.ptp(trained.intervene(x, action).images, axis=0).max() > 1e-4
 
 
-def test_nothing_is_planned_between_equal_images():
+def test_plans_are_those_of_the_search_over_its_latents():
   config, model, _, state = toy.build('beta_vae')
-  trained = TrainedLatent(model, state.params, config, tuple('abcd'[:small.NUM_ACTIONS]))
-  x = np.zeros((2, *small.SHAPE), np.uint8)
-  assert [plan.actions for plan in trained.plan(x, x, max_steps=2, beam=2)] == [(), ()]
+  names = tuple(f'action{i}' for i in range(small.NUM_ACTIONS))
+  trained = TrainedLatent(model, state.params, config, names)
+  x, y = np.random.default_rng(0).integers(256, size=(2, 6, *small.SHAPE), dtype=np.uint8)
+  predict = jax.jit(lambda z: model.apply({'params': state.params}, z, method=model.predict))
+  actions, far = planning.search(predict, trained.encode(x), trained.encode(y), 2, 3)
+  plans = trained.plan(x, y, max_steps=2, beam=3)
+  assert [plan.actions for plan in plans] == [tuple(names[a] for a in row) for row in actions]
+  np.testing.assert_allclose([-plan.score for plan in plans], far, rtol=1e-5)
+  assert any(actions)

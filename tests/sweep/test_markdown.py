@@ -10,7 +10,7 @@ import pytest
 from configs import tables as declared
 from cvq.sweep import cells, curves, markdown
 from cvq.sweep.cells import Cell, Chart, Column, Row, Table
-from cvq.sweep.goals import Figure, Goal
+from cvq.sweep.goals import Figure, Goal, Goals
 
 ROOT = pathlib.Path(__file__).parents[2]
 CELLS = [Cell(f'a-seed{seed}', 'a.py', (), seed) for seed in range(3)] + [Cell('b', 'b.py')]
@@ -128,13 +128,14 @@ def test_goals_are_judged_by_the_mean_of_the_seeds_that_there_are(tmp_path):
   write(tmp_path, CELLS[3], .875, {})
   right, image = TABLE.columns[0], TABLE.columns[2]
   a, b = (lambda column, *over: Figure(column, tuple(CELLS[:3]), *over)), Figure(right, (CELLS[3],))
-  text = markdown.page([TABLE], tmp_path, [
+  text = markdown.page([TABLE], tmp_path, Goals('Words.', (
       Goal('reached', a(right), '≥', .875, 2), Goal('missed', a(right), '≥', .876),
       Goal('no better', a(right), '>', b, 2), Goal('small', a(image), '≤', .003, 4),
       Goal('share', a(image, right), '≤', .004, 5),
       Goal('unknown', Figure(image, (CELLS[3],)), '<', 1.),
-      Goal('unknown bound', a(right), '<', Figure(image, (CELLS[3],)))])
+      Goal('unknown bound', a(right), '<', Figure(image, (CELLS[3],))))))
   # .875 is the mean of .75 and 1; .002 / .75 and .004 / 1 have the mean .00333.
+  assert section(text, 'Goals').startswith('Words.\n\n| figure |')
   assert section(text, 'Goals').splitlines()[-7:] == [
       '| reached | ≥ 0.88 | 0.88 ± 0.18 | 0, 2 | yes |',
       '| missed | ≥ 0.876 | 0.875 ± 0.177 | 0, 2 | no |',

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import threading
@@ -64,6 +65,15 @@ def test_a_further_measurement_does_not_train_again(sweep):
                                'cvq.sweep.measure two']
   found = json.loads((sweep.results / 'good.json').read_text())
   assert {'one', 'two', 'evaluation'} <= found.keys()
+
+
+def test_measurements_of_another_training_are_not_kept(sweep):
+  sweep({GOOD: {'one'}})
+  shutil.rmtree(sweep.runs / 'good' / 'checkpoints')
+  sweep({GOOD: {'two'}})
+  assert sweep.calls(GOOD)[-2:] == ['cvq.main ', 'cvq.sweep.measure two']
+  assert 'one' not in json.loads((sweep.results / 'good.json').read_text())
+  assert sweep.status(GOOD, 'one', 'two') == 'partly measured'
 
 
 def test_a_failing_cell_is_told_and_the_others_go_on(sweep):

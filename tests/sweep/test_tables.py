@@ -57,10 +57,11 @@ def test_tables_share_the_plain_runs():
 
 def test_goals_are_of_cells_of_the_tables():
   every = cells.wanted(list(TABLES.values()))
-  for goal in declared.goals():
+  for goal in declared.goals().goals:
     for figure in (goal.figure, goal.bound):
       if isinstance(figure, Figure):
-        assert every.keys() >= set(figure.cells)
+        part = figure.column.figure.partition('.')[0]
+        assert all(part in {'evaluation'} | every[cell] for cell in figure.cells), goal.title
 
 
 def test_cells_of_one_name_must_agree():
@@ -91,7 +92,7 @@ def test_columns_name_figures_that_exist(tiny_run):
   for table in TABLES.values():
     for column in table.columns:
       assert isinstance(column.value(result), (int, float)), (table.name, column)
-  for goal in declared.goals():
+  for goal in declared.goals().goals:
     for figure in (goal.figure, goal.bound):
       if isinstance(figure, Figure):
         assert figure.values({cell.name: result for cell in figure.cells}), goal.title
