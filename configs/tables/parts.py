@@ -76,7 +76,8 @@ def mistakes() -> Table:
   return Table(
       'mistakes', 'Mistakes of the published code, put back',
       "dSprites, the paper's method, reduced as in the tables above, with one mistake of its "
-      'published code (`model.transition.mistake`).',
+      'published code (`model.transition.mistake`). One seed each: differences of some hundredths '
+      'may be chance.',
       ('mistake', 'method'), (*RETRIEVAL, IMAGE, COPY),
       varied({(short, long): {'model__transition__mistake': short} if short else {}
               for short, long in of.items()}, ('paper',)))
