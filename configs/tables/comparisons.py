@@ -156,7 +156,6 @@ def multi_step() -> Table:
 
 def sample_efficiency() -> Table:
   # 108 factor steps: n pairs of each are that share of the 3,253,248 pairs of the grid.
-  share = lambda pairs: {'dataset__transitions_per_step': pairs}
   return Table(
       'sample_efficiency', 'Fewer transitions',
       'dSprites; n pairs of every factor step in all splits together, 70 % of them for training. '
@@ -164,7 +163,7 @@ def sample_efficiency() -> Table:
       'others; in the means every action counts alike.' + WITHOUT,
       ('pairs of a factor step', 'method'), (*ALIKE, IMAGE),
       varied({('', 'all'): {},
-              ('pairs3000', '3,000 (10 %)'): share(3000),
+              ('pairs3000', '3,000 (10 %)'): {'dataset__transitions_per_step': 3000},
               ('pairs300', '300 (1 %)'): FEW}, ('ours', 'inverse')),
       charts=(across(
           'sample_efficiency', 'Actions retrieved, mean of actions, with fewer transitions',

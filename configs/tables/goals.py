@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.tables.rows import (
-    ALIKE, CALIBRATION, COPY, FEW, HELD_OUT, IMAGE, LOCAL, RETRIEVAL, cell, seeds)
+    ALIKE, CALIBRATION, COPY, FEW, HELD_OUT, IMAGE, RETRIEVAL, seeds, variation)
 from cvq.sweep.cells import Column
 from cvq.sweep.goals import Figure, Goal, Goals
 
@@ -51,7 +51,6 @@ def goals() -> Goals:
 
 def _against(name: str, fields: dict) -> tuple[Figure, str, Figure]:
   """More of a variation's actions retrieved than by the inverse model."""
-  ours, inverse = (Figure(ALIKE[0], (
-      cell('dsprites', method, name, **fields, **LOCAL.get(method, {})),))
+  ours, inverse = (Figure(ALIKE[0], (variation(method, name, **fields),))
                    for method in ('ours', 'inverse'))
   return ours, '>', inverse

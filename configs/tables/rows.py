@@ -59,14 +59,19 @@ def plain(methods: tuple[str, ...], datasets: tuple[str, ...] = tuple(DATASETS)
   return tuple(Row((DATASETS[d], NAMES[m]), seeds(d, m)) for d in datasets for m in methods)
 
 
-def varied(variations: dict[tuple[str, str], dict], methods: tuple[str, ...]) -> tuple[Row, ...]:
-  """A row for each variation of dSprites and method; variations are (short, long) -> fields.
+def variation(method: str, short: str, **fields: Any) -> Cell:
+  """A run on dSprites with other fields.
 
   Ours goes without its global level, which is trained last, on the frozen rest: no figure of
   these tables is its.
   """
+  return cell('dsprites', method, short, **fields, **LOCAL.get(method, {}))
+
+
+def varied(variations: dict[tuple[str, str], dict], methods: tuple[str, ...]) -> tuple[Row, ...]:
+  """A row for each variation and method; variations are (short, long) -> fields."""
   return tuple(
-      Row((long, NAMES[m]), (cell('dsprites', m, short, **fields, **LOCAL.get(m, {})),) if fields
+      Row((long, NAMES[m]), (variation(m, short, **fields),) if fields
           else seeds('dsprites', m)[:1])
       for (short, long), fields in variations.items() for m in methods)
 

@@ -33,6 +33,11 @@ class Figure:
         values[cell.seed] = value / over
     return values
 
+  def mean(self, found: dict[str, dict]) -> float | None:
+    """Over the seeds; None where none has it."""
+    values = self.values(found).values()
+    return statistics.fmean(values) if values else None
+
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
@@ -51,17 +56,12 @@ class Goal:
 
   def limit(self, found: dict[str, dict]) -> float | None:
     """The bound; None where it is a figure that is not measured. found: as of `Figure.values`."""
-    if not isinstance(self.bound, Figure):
-      return self.bound
-    values = self.bound.values(found).values()
-    return statistics.fmean(values) if values else None
+    return self.bound.mean(found) if isinstance(self.bound, Figure) else self.bound
 
   def met(self, found: dict[str, dict]) -> bool | None:
     """Whether it is met; None where it is not measured."""
-    values, limit = self.figure.values(found).values(), self.limit(found)
-    if not values or limit is None:
-      return None
-    return _MEETS[self.sign](statistics.fmean(values), limit)
+    mean, limit = self.figure.mean(found), self.limit(found)
+    return None if mean is None or limit is None else _MEETS[self.sign](mean, limit)
 
 
 @dataclasses.dataclass(frozen=True)

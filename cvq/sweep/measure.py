@@ -72,10 +72,9 @@ def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
   factors = run.dataset.images.factors(index)
   if represent(run, state, index[:1]) is None:
     return {}
-  tell = lambda line: print(f'  {line}', flush=True)
   scores = lambda array, cheap: {
       name: part['scores'] for name, part in battery.battery(
-          array, factors, cheap=cheap, tell=tell).items()}
+          array, factors, cheap=cheap, tell=_tell).items()}
 
   def judged(whole: bool) -> dict:
     trained = represent(run, state, index, whole=whole)
@@ -123,8 +122,7 @@ def oracle(run: session.Run, state: Any, config: Any, workdir: str) -> dict:
   """
   if config.method == 'inverse':
     return {}
-  tell = lambda line: print(f'  {line}', flush=True)
-  return judges.judge(_model(run, state, config, workdir), run.dataset, tell=tell) or {}
+  return judges.judge(_model(run, state, config, workdir), run.dataset, tell=_tell) or {}
 
 
 def _model(run: session.Run, state: Any, config: Any, workdir: str) -> Model | TrainedLatent:
@@ -132,6 +130,10 @@ def _model(run: session.Run, state: Any, config: Any, workdir: str) -> Model | T
   if config.method == 'ct_vae':
     return Model(runs.read_run(workdir))
   return TrainedLatent(run.model, state.params, config, run.dataset.images.space.action_names)
+
+
+def _tell(line: str) -> None:
+  print(f'  {line}', flush=True)
 
 
 def _likeliest(run: session.Run, state: Any, pairs: int) -> Callable:
