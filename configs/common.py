@@ -64,7 +64,10 @@ def base() -> ConfigDict:
   m.transition = t = ConfigDict()
   t.name = 'tied'                   # tied | graph (the paper's)
   t.width = 128                     # tied: of a node
-  t.heads = 4                       # tied
+  t.messages = 'offsets'            # tied: offsets (a map for each offset of parents) | attention
+  t.reach = 2                       # offsets: positions from a node to its parents, at most
+  t.inner = 32                      # offsets: channels of a message
+  t.heads = 4                       # attention
   t.mlp = 256                       # tied
   t.rounds = 1                      # tied: of messages along the edges
   t.alternatives = 1                # tied: L, outcomes of an action, of which one comes true

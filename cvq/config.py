@@ -25,6 +25,7 @@ CHOICES = {
     'model.quantizer.gradient': ('straight_through', 'rotation'),
     'model.quantizer.init': ('random', 'data'),
     'model.transition.name': ('tied', 'graph'),
+    'model.transition.messages': ('offsets', 'attention'),
     'model.transition.edges': ('learned', 'all', 'none'),
     'model.transition.attention': ('gatv2', 'dot'),
     'model.transition.self_edges': ('learned', 'all'),
@@ -103,7 +104,7 @@ def _check_ct_vae(m: Any) -> None:
         f'model.latent_dim is {m.latent_dim}, which {q.codebooks} codebooks '
         f'(model.quantizer.codebooks) cannot share.\n'
         f'Try --config.model.latent_dim={math.ceil(m.latent_dim / q.codebooks) * q.codebooks}')
-  if t.name == 'tied' and t.width % t.heads:
+  if t.name == 'tied' and t.messages == 'attention' and t.width % t.heads:
     raise UserError(f'model.transition.width is {t.width}, which {t.heads} heads '
                     '(model.transition.heads) cannot share.\n'
                     f'Try --config.model.transition.width={math.ceil(t.width / t.heads) * t.heads}')

@@ -15,8 +15,9 @@ MAY_DIFFER = ('dataset.data_dir', 'log.trace')
 BEFORE = {
     'train': {'products': 'float32'},
     'model': {'temperature': 1., 'quantizer': {'gradient': 'straight_through'},
-              'transition': {'rounds': 1, 'alternatives': 1, 'edges': 'learned',
-                             'self_edges': 'learned', 'mistake': 'none'}}}
+              'transition': {'messages': 'attention', 'reach': 2, 'inner': 32, 'rounds': 1,
+                             'alternatives': 1, 'edges': 'learned', 'self_edges': 'learned',
+                             'mistake': 'none'}}}
 
 
 def to_json(config: Any) -> dict:

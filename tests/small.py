@@ -23,7 +23,7 @@ def config(**fields: Any):
   c.model.encoder.update(width=8, patch=8, widths=(4, 8, 8), residual_blocks=1)
   c.model.decoder.update(width=8, inner=4, patch=8, widths=(8, 8, 4), residual_blocks=1)
   c.model.quantizer.codes = 6
-  c.model.transition.update(width=8, heads=2, mlp=8, edge_hidden=4, hidden=4)
+  c.model.transition.update(width=8, inner=4, heads=2, mlp=8, edge_hidden=4, hidden=4)
   c.model.global_level.update(codes=16, width=8, inner=4)
   c.pretrain.update(steps=2, batch_size=8, warmup=0)
   c.train.update(steps=4, batch_size=8, targets=2)

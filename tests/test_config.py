@@ -54,7 +54,7 @@ def test_unknown_choice(name):
     ('model.quantizer.decay', 1.), ('evaluation.batch_size', 0), ('checkpoint.every', 0),
     ('checkpoint.keep_last', 0), ('log.every', 0), ('dataset.fractions', (.5, .5, .5)),
     ('dataset.fractions', (1.2, -.1, -.1)), ('train.mode_weights', (0., 0., 0.)),
-    ('model.latent_dim', 65), ('model.transition.width', 126), ('model.quantizer.unit', False),
+    ('model.latent_dim', 65), ('model.transition.reach', 0), ('model.quantizer.unit', False),
     ('model.transition.mistake', 'clamped')])
 def test_values_that_make_no_sense(name, value):
   config = dsprites.get_config()
@@ -63,6 +63,15 @@ def test_values_that_make_no_sense(name, value):
     configuration.validate(config)
   message = str(error.value)
   assert name.split('.')[-1] in message and 1 <= len(message.splitlines()) <= 3
+
+
+def test_a_width_that_heads_cannot_share_is_wrong_where_there_are_heads():
+  config = dsprites.get_config()
+  config.model.transition.width = 126
+  configuration.validate(config)
+  config.model.transition.messages = 'attention'
+  with pytest.raises(UserError, match='--config.model.transition.width=128'):
+    configuration.validate(config)
 
 
 def test_latent_dim_that_codebooks_cannot_share_is_told_the_next_that_works():

@@ -29,22 +29,23 @@ def test_config_of_another_run_is_refused_with_the_differences(tmp_path):
 
 @pytest.mark.parametrize('field, before, other', [
     ('train.products', 'float32', 'bfloat16'), ('model.temperature', '1.0', 64.),
-    ('model.transition.rounds', '1', 2),
+    ('model.transition.messages', 'attention', 'offsets'), ('model.transition.rounds', '1', 2),
     ('model.transition.alternatives', '1', 2), ('model.transition.edges', 'learned', 'all'),
     ('model.transition.self_edges', 'learned', 'all'),
     ('model.transition.mistake', 'none', 'clamped'),
     ('model.quantizer.gradient', 'straight_through', 'rotation')])
 def test_a_run_from_before_a_field_gave_a_choice_goes_on_as_it_was(tmp_path, field, before, other):
-  fields = stored_config.to_json(small.config())
+  config = lambda **other: small.config(**{'model__transition__messages': 'attention'} | other)
+  fields = stored_config.to_json(config())
   *groups, name = field.split('.')
   group = fields
   for part in groups:
     group = group[part]
   del group[name], fields['train']['split_at']
   (tmp_path / 'config.json').write_text(json.dumps(fields))
-  stored_config.check(str(tmp_path), small.config())
+  stored_config.check(str(tmp_path), config())
   with pytest.raises(UserError, match=f'{field}: {before} -> {other}'):
-    stored_config.check(str(tmp_path), small.config(**{field.replace('.', '__'): other}))
+    stored_config.check(str(tmp_path), config(**{field.replace('.', '__'): other}))
 
 
 def test_damaged_config_is_named(tmp_path):

@@ -10,7 +10,7 @@ def get_config(arg: str = ''):
   config.model.latent_dim = 8
   config.model.encoder.width = config.model.decoder.width = config.model.decoder.inner = 8
   config.model.quantizer.codes = 8
-  config.model.transition.update(width=8, heads=2, mlp=8, edge_hidden=4)
+  config.model.transition.update(width=8, inner=4, heads=2, mlp=8, edge_hidden=4)
   config.pretrain.update(steps=8, batch_size=8, warmup=2)
   config.train.update(batch_size=8, targets=2)
   config.model.global_level.update(width=8, inner=4)

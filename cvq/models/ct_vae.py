@@ -136,10 +136,11 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
   if t.name == 'tied':
     layer = transition.TiedTransition(
         codebooks=q.codebooks, codes=q.codes, dim=dim, grid=grid, num_actions=num_actions,
-        width=t.width, heads=t.heads, mlp=t.mlp, edge_hidden=t.edge_hidden, noise=t.noise,
-        noise_scale=t.noise_scale, sampling=t.sampling,
-        evaluation_sampling=t.evaluation_sampling, graph_temperature=t.graph_temperature,
-        rounds=t.rounds, alternatives=t.alternatives, edges=t.edges)
+        width=t.width, messages=t.messages, reach=t.reach, inner=t.inner, heads=t.heads,
+        mlp=t.mlp, edge_hidden=t.edge_hidden, noise=t.noise, noise_scale=t.noise_scale,
+        sampling=t.sampling, evaluation_sampling=t.evaluation_sampling,
+        graph_temperature=t.graph_temperature, rounds=t.rounds, alternatives=t.alternatives,
+        edges=t.edges)
   else:
     fields = dict(
         codebooks=q.codebooks, codes=q.codes, grid=grid, num_actions=num_actions,

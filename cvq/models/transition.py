@@ -21,20 +21,13 @@ import jax
 import jax.numpy as jnp
 
 from cvq.models import causal_graph
+from cvq.models.messages import (
+    AttentionMessages, OffsetMessages, neighbourhood, relative_position_bias)
 from cvq.models.prediction import Prediction
 from cvq.models.quantizer import Quantized, normalise
 
 SPLIT = .2            # how far alternatives of an action are apart at first, of actions' spread
 CERTAIN = 20.         # log-odds of an edge that is given, not learned
-
-
-def relative_position_bias(table: jax.Array, grid: tuple[int, int]) -> jax.Array:
-  """Bias between all pairs of positions: [..., 2H - 1, 2W - 1] -> [..., H*W, H*W]."""
-  h, w = grid
-  rows = jnp.arange(h)[:, None] - jnp.arange(h) + h - 1                      # [H, H]
-  cols = jnp.arange(w)[:, None] - jnp.arange(w) + w - 1
-  bias = table[..., rows[:, None, :, None], cols[None, :, None, :]]          # [..., H, W, H, W]
-  return bias.reshape(*table.shape[:-2], h * w, h * w)
 
 
 class SharedGraph(nn.Module):
@@ -65,36 +58,6 @@ def given_edges(edges: str, nodes: int) -> jax.Array:
   return CERTAIN * (2 * there - 1)
 
 
-class GraphSelfAttention(nn.Module):
-  """One attention block whose messages pass only along the edges of the graph."""
-  heads: int
-  mlp: int
-  grid: tuple[int, int]
-
-  @nn.compact
-  def __call__(self, nodes: jax.Array, edges: jax.Array, noise: jax.Array | None) -> jax.Array:
-    """nodes: [B, S, n]. edges: [B, S, S] weights in [0, 1]. noise: [B, 1, n] root, or None."""
-    b, s, n = nodes.shape
-    d = n // self.heads
-    x = nn.LayerNorm(name='norm_attention')(nodes)
-    q = nn.Dense(n, name='query')(x).reshape(b, s, self.heads, d)
-    sources = x if noise is None else jnp.concatenate([x, noise], axis=1)
-    k = nn.Dense(n, name='key')(sources).reshape(b, -1, self.heads, d)
-    v = nn.Dense(n, name='value')(sources).reshape(b, -1, self.heads, d)
-    scores = jnp.einsum('bihd,bjhd->bhij', q, k) / d ** .5
-    h, w = self.grid
-    table = self.param('bias', nn.initializers.zeros, (self.heads, 2 * h - 1, 2 * w - 1))
-    bias = relative_position_bias(table, self.grid)
-    if noise is not None:
-      bias = jnp.pad(bias, ((0, 0), (0, 0), (0, 1)))
-      edges = jnp.pad(edges, ((0, 0), (0, 0), (0, 1)), constant_values=1.)
-    values = jnp.moveaxis(v, 2, 1)                                           # [B, heads, S, d]
-    messages = causal_graph.graph_attention(scores + bias, edges[:, None], values)
-    x = nodes + nn.Dense(n, name='out')(jnp.moveaxis(messages, 1, 2).reshape(b, s, n))
-    y = nn.Dense(self.mlp, name='mlp_in')(nn.LayerNorm(name='norm_mlp')(x))
-    return x + nn.Dense(n, name='mlp_out')(nn.gelu(y))
-
-
 class TiedTransition(nn.Module):
   """Predicts the codes of y under many actions at once. See the module's docstring."""
   codebooks: int
@@ -103,6 +66,9 @@ class TiedTransition(nn.Module):
   grid: tuple[int, int]
   num_actions: int
   width: int
+  messages: str
+  reach: int
+  inner: int
   heads: int
   mlp: int
   edge_hidden: int
@@ -124,7 +90,10 @@ class TiedTransition(nn.Module):
     self.embed = nn.Dense(self.width)
     if self.edges == 'learned':
       self.graph = SharedGraph(self.edge_hidden, self.grid)
-    block = lambda: GraphSelfAttention(self.heads, self.mlp, self.grid)
+    if self.messages == 'offsets':
+      block = lambda: OffsetMessages(self.reach, self.inner, self.mlp, self.grid)
+    else:
+      block = lambda: AttentionMessages(self.heads, self.mlp, self.grid)
     self.inference, self.further = block(), [block() for _ in range(self.rounds - 1)]
     self.child = nn.Dense(self.width)
     embed = lambda rows, spread: nn.Embed(
@@ -163,6 +132,9 @@ class TiedTransition(nn.Module):
       edge_logits = self.graph(nodes)
     else:
       edge_logits = jnp.broadcast_to(given_edges(self.edges, s), (b, s, s))
+    if self.messages == 'offsets':
+      near = neighbourhood(self.grid, self.reach).any(-1)
+      edge_logits = jnp.where(near, edge_logits, -CERTAIN)
     method = self.sampling if train else self.evaluation_sampling
     key = self.make_rng('sample') if method == 'gumbel' else None
     edges = jax.nn.sigmoid(edge_logits)

@@ -12,7 +12,7 @@ from absl.testing import parameterized
 from cvq.models import transition
 from cvq.models.quantizer import Quantized, look_up, normalise
 
-B, K, N, D, A, WIDTH, HEADS, GRID = 2, 2, 5, 3, 4, 8, 2, (2, 3)
+B, K, N, D, A, WIDTH, HEADS, INNER, GRID = 2, 2, 5, 3, 4, 8, 2, 3, (2, 3)
 S = math.prod(GRID)
 ACTIONS = jnp.broadcast_to(jnp.arange(A), (B, A))
 
@@ -25,11 +25,11 @@ def quantized():
 
 
 @functools.cache
-def make(rounds=1, alternatives=1, edges='learned'):
+def make(rounds=1, alternatives=1, edges='learned', messages='offsets', reach=1):
   """-> layer, params (random, so that no bias is zero)."""
   layer = transition.TiedTransition(
-      codebooks=K, codes=N, dim=D, grid=GRID, num_actions=A, width=WIDTH, heads=HEADS, mlp=7,
-      edge_hidden=4, noise='off', noise_scale=1., sampling='mean', evaluation_sampling='mean',
+      codebooks=K, codes=N, dim=D, grid=GRID, num_actions=A, width=WIDTH, messages=messages,
+      reach=reach, inner=INNER, heads=HEADS, mlp=7, edge_hidden=4, noise='off', noise_scale=1., sampling='mean', evaluation_sampling='mean',
       graph_temperature=1., rounds=rounds, alternatives=alternatives, edges=edges)
   shapes = jax.eval_shape(
       lambda: layer.init(jax.random.key(0), quantized(), ACTIONS, train=False))['params']
@@ -66,8 +66,31 @@ def offset(table, child, parent):
   return table[..., r - r2 + GRID[0] - 1, c - c2 + GRID[1] - 1]
 
 
-def block(p, nodes, edges):
-  """One round of messages of one example, by a loop over children, heads and parents."""
+def away(child, parent):
+  """Rows and columns from child to parent."""
+  return tuple(b - a for a, b in zip(places()[child], places()[parent]))
+
+
+def digest(p, x):
+  return x + dense(p['mlp_out'], gelu(dense(p['mlp_in'], norm(p['norm_mlp'], x))))
+
+
+def by_offset(p, nodes, edges, reach):
+  """One round of messages of one example, by a loop over children and parents."""
+  values = dense(p['value'], norm(p['norm_messages'], nodes))
+  side = 2 * reach + 1
+  maps = p['out']['kernel'].reshape(side, side, INNER, WIDTH)               # one for each offset
+  x = nodes + p['out']['bias']
+  for i in range(S):
+    for j in range(S):
+      rows, cols = away(i, j)
+      if max(abs(rows), abs(cols)) <= reach:
+        x[i] += edges[i, j] * values[j] @ maps[rows + reach, cols + reach]
+  return digest(p, x)
+
+
+def by_attention(p, nodes, edges):
+  """The same, by a loop over children, heads and parents."""
   x = norm(p['norm_attention'], nodes)
   q, k, v = (dense(p[name], x).reshape(S, HEADS, -1) for name in ('query', 'key', 'value'))
   heard = np.zeros((S, HEADS, WIDTH // HEADS))
@@ -76,8 +99,7 @@ def block(p, nodes, edges):
       mass = [edges[i, j] * np.exp(q[i, h] @ k[j, h] / np.sqrt(WIDTH // HEADS)
                                    + offset(p['bias'], i, j)[h]) for j in range(S)]
       heard[i, h] = sum(m * v[j, h] for j, m in enumerate(mass)) / sum(mass)
-  x = nodes + dense(p['out'], heard.reshape(S, -1))
-  return x + dense(p['mlp_out'], gelu(dense(p['mlp_in'], norm(p['norm_mlp'], x))))
+  return digest(p, nodes + dense(p['out'], heard.reshape(S, -1)))
 
 
 def embeddings(p, alternatives):
@@ -90,9 +112,9 @@ def embeddings(p, alternatives):
                for of, name in ((scale, 'scale'), (shift, 'shift')))
 
 
-def reference(p, vectors, codebook, rounds, alternatives):
+def reference(p, vectors, codebook, rounds, alternatives, reach):
   """One example: log-odds of codes [A * L, V, N] and mask [A * L, V], edges [S, S], graph
-  [A * L, S, S], means of the hidden layer [A * L, n]."""
+  [A * L, S, S], means of the hidden layer [A * L, n]. reach: None of attention."""
   patches = vectors.reshape(K, S, D)
   nodes = np.stack([dense(p['embed'], np.concatenate(patches[:, i]) * np.sqrt(D))
                     for i in range(S)]) + p['position']
@@ -101,8 +123,11 @@ def reference(p, vectors, codebook, rounds, alternatives):
     for j in range(S):
       score = dense(p['graph']['child'], nodes[i]) @ dense(p['graph']['parent'], nodes[j])
       edges[i, j] = sigmoid(score / 2 + offset(p['graph']['offset'], i, j))  # 2: root of 4
+      if reach is not None and max(map(abs, away(i, j))) > reach:
+        edges[i, j] = 0
   for name in ['inference'] + [f'further_{r}' for r in range(rounds - 1)]:
-    nodes = block(p[name], nodes, edges)
+    nodes = (by_attention(p[name], nodes, edges) if reach is None
+             else by_offset(p[name], nodes, edges, reach))
   scale, shift = embeddings(p, alternatives)
   m = len(scale)
   logits, mask, graph = np.zeros((m, K, S, N)), np.zeros((m, K, S)), np.zeros((m, S, S))
@@ -124,9 +149,10 @@ def reference(p, vectors, codebook, rounds, alternatives):
 class TiedTransitionTest(chex.TestCase):
 
   @chex.variants(with_jit=True, without_jit=True)
-  @parameterized.parameters((1, 1), (2, 1), (1, 3))
-  def test_equals_a_loop_over_nodes_and_actions(self, rounds, alternatives):
-    layer, params = make(rounds, alternatives)
+  @parameterized.parameters((1, 1, 1), (2, 1, 1), (1, 3, 1), (1, 1, 2), (1, 1, None), (2, 1, None))
+  def test_equals_a_loop_over_nodes_and_actions(self, rounds, alternatives, reach):
+    layer, params = make(rounds, alternatives, reach=reach,
+                         messages='attention' if reach is None else 'offsets')
     q = quantized()
     out = self.variant(lambda p: layer.apply({'params': p}, q, ACTIONS, train=False))(params)
     chex.assert_shape(out.vectors, (B, A * alternatives, K * S, D))
@@ -134,10 +160,11 @@ class TiedTransitionTest(chex.TestCase):
     arrays = jax.tree.map(np.asarray, params)
     for b in range(B):
       logits, mask, edges, graph, means = reference(
-          arrays, np.asarray(q.vectors[b]), np.asarray(q.codebook), rounds, alternatives)
+          arrays, np.asarray(q.vectors[b]), np.asarray(q.codebook), rounds, alternatives,
+          reach)
       np.testing.assert_allclose(out.logits[b], logits, rtol=1e-4, atol=1e-5)
       np.testing.assert_allclose(out.mask_logits[b], mask, rtol=1e-4, atol=1e-5)
-      np.testing.assert_allclose(jax.nn.sigmoid(out.edge_logits[b, 0]), edges, rtol=1e-4)
+      np.testing.assert_allclose(jax.nn.sigmoid(out.edge_logits[b, 0]), edges, rtol=1e-4, atol=1e-8)
       np.testing.assert_allclose(out.graph[b], graph, rtol=1e-4, atol=1e-6)
       if alternatives > 1:
         odds = np.exp(dense(arrays['weight'], means)).reshape(A, alternatives)
@@ -181,8 +208,8 @@ class TiedTransitionTest(chex.TestCase):
 
   @parameterized.parameters('all', 'none')
   def test_given_edges_are_those_of_a_learned_graph_that_found_them(self, edges):
-    learned, params = make()
-    layer, _ = make(edges=edges)
+    learned, params = make(reach=2)                      # as far as this grid goes
+    layer, _ = make(edges=edges, reach=2)
     there = np.ones((S, S)) if edges == 'all' else np.eye(S)
     own = GRID[0] - 1, GRID[1] - 1                       # no rows and no columns away
     offset = jnp.full(params['graph']['offset'].shape, 200. if edges == 'all' else -200.)
