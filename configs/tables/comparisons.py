@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configs.tables.rows import (
     ALIKE, CALIBRATION, COPY, DATASETS, DRAWING, FEW, HELD_OUT, IMAGE, IMBALANCED, NAMES,
-    RETRIEVAL, SHARE, WITHOUT, across, plain, varied)
+    OURS, RETRIEVAL, SHARE, WITHOUT, across, plain, varied)
 from cvq.sweep.cells import Chart, Column, Row, Table
 
 
@@ -71,15 +71,15 @@ def imbalance() -> Table:
       'geometric frequencies, the most frequent one so many times as often as the least. '
       'Evaluation is balanced.' + WITHOUT,
       ('most to least frequent', 'method'), (*RETRIEVAL, IMAGE),
-      imbalanced('ours', 'inverse'),
+      imbalanced(*OURS, 'inverse'),
       charts=tuple(
           across(f'imbalance-{short}-{name}', f'{what}, {of} imbalanced in training',
                  f'most to least frequent value of {of}', y, column,
                  {'1': '1', f'10, {of}': '10', f'100, {of}': '100'}, methods)
           for short, of in IMBALANCED
           for name, what, y, column, methods in (
-              ('action', 'Actions retrieved', SHARE, RETRIEVAL[0], ('ours', 'inverse')),
-              ('image', 'Image after an action', 'MSE', IMAGE, ('ours',)))))
+              ('action', 'Actions retrieved', SHARE, RETRIEVAL[0], (*OURS, 'inverse')),
+              ('image', 'Image after an action', 'MSE', IMAGE, tuple(OURS)))))
 
 
 def precision() -> Table:
@@ -104,14 +104,14 @@ def precision() -> Table:
        figure('foreseeable stability', 'foreseeable.stability')),
       plain(DRAWING, ('dsprites',)) + tuple(
           Row((f'{of_imbalance} {row.labels[0]}', row.labels[1]), row.cells)
-          for row in imbalanced('ours')),
+          for row in imbalanced(*OURS)),
       ('oracle',),
       tuple(across(
           f'imbalance-{short}-precision',
           f'Precision of interventions, {of} imbalanced in training',
           f'most to least frequent value of {of}', 'precision', figure('', 'model.precision'),
           {f'{of_imbalance} 1': '1', f'{of_imbalance} 10, {of}': '10',
-           f'{of_imbalance} 100, {of}': '100'}, ('ours',))
+           f'{of_imbalance} 100, {of}': '100'}, tuple(OURS))
           for short, of in IMBALANCED))
 
 
@@ -125,7 +125,7 @@ def compositional() -> Table:
       ('split', 'method'), (*ALIKE, IMAGE, COPY),
       varied({('', 'random'): {},
               ('compositional', 'compositional'): HELD_OUT},
-             ('ours', 'inverse', 'beta_vae', 'ada_gvae', 'qlae')))
+             (*OURS, 'inverse', 'beta_vae', 'ada_gvae', 'qlae')))
 
 
 def multi_step() -> Table:
@@ -145,7 +145,7 @@ def multi_step() -> Table:
       'so it has no search.',
       ('dataset', 'method'),
       tuple(column(n, how) for n in lengths for how in hows),
-      plain(('ours', 'inverse', 'beta_vae', 'ada_gvae', 'qlae'), ('dsprites', 'shapes3d')),
+      plain((*OURS, 'inverse', 'beta_vae', 'ada_gvae', 'qlae'), ('dsprites', 'shapes3d')),
       ('multi_step',),
       (Chart('multi_step', 'Sequences of actions that end at the target image, dSprites',
              'actions in a row', 'share that ends at the target', tuple(map(str, lengths)),
@@ -164,8 +164,8 @@ def sample_efficiency() -> Table:
       ('pairs of a factor step', 'method'), (*ALIKE, IMAGE),
       varied({('', 'all'): {},
               ('pairs3000', '3,000 (10 %)'): {'dataset__transitions_per_step': 3000},
-              ('pairs300', '300 (1 %)'): FEW}, ('ours', 'inverse')),
+              ('pairs300', '300 (1 %)'): FEW}, (*OURS, 'inverse')),
       charts=(across(
           'sample_efficiency', 'Actions retrieved, mean of actions, with fewer transitions',
           'share of the transitions', SHARE, ALIKE[0],
-          {'300 (1 %)': '1 %', '3,000 (10 %)': '10 %', 'all': 'all'}, ('ours', 'inverse')),))
+          {'300 (1 %)': '1 %', '3,000 (10 %)': '10 %', 'all': 'all'}, (*OURS, 'inverse')),))

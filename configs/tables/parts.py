@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.tables.rows import (
-    ALIKE, COPY, FEW, HELD_OUT, IMAGE, LOCAL, RETRIEVAL, SHORT, WITHOUT, cell, varied)
+    ALIKE, COPY, FEW, HELD_OUT, IMAGE, LOCAL, NAMES, OURS, RETRIEVAL, SHORT, WITHOUT, cell, varied)
 from cvq.sweep.cells import Column, Row, Table
 
 
@@ -42,7 +42,7 @@ def ablations() -> Table:
        Column('reconstruction, MSE', 'evaluation.reconstruction.mse', digits=4),
        Column('codes changed', 'evaluation.codes.changed_per_step', digits=1),
        Column('least codebook in use', 'evaluation.codes.usage', fold=min, digits=2)),
-      varied(short(without), ('ours',)))
+      varied(short(without), tuple(OURS)))
 
 
 def graph() -> Table:
@@ -59,11 +59,11 @@ def graph() -> Table:
       'edges, on the splits of other tables. Parents: expected number, of a node beside itself, of '
       '63. Learned and few: with a weight on the number of parents (`loss.graph_size`) of .01.'
       + WITHOUT,
-      ('edges', 'split'), (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
-      tuple(Row((of, where), (cell('dsprites', 'ours', '-'.join(filter(None, (name, split))),
-                                   **fields, **LOCAL['ours'], **part),))
+      ('edges', 'split', 'method'), (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
+      tuple(Row((of, where, NAMES[method]), (cell(
+          'dsprites', method, '-'.join(filter(None, (name, split))), **fields, **LOCAL, **part),))
             for (name, of), fields in short(edges).items()
-            for (split, where), part in splits.items()))
+            for (split, where), part in splits.items() for method in OURS))
 
 
 def mistakes() -> Table:
