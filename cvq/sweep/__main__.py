@@ -45,9 +45,12 @@ def main(argv: list[str]) -> int:
     failed = run.Runner(results, runs, _tell).run(wanted, given.parallel)
   if given.write:
     page = pathlib.Path(given.page)
-    for name, drawing in curves.drawings(tables.values(), results).items():
-      (page.parent / curves.FOLDER).mkdir(parents=True, exist_ok=True)
-      files.write_text(page.parent / curves.FOLDER / name, drawing)
+    drawings, folder = curves.drawings(tables.values(), results), page.parent / curves.FOLDER
+    for old in set(folder.glob('*.svg')) - {folder / name for name in drawings}:
+      old.unlink()                     # of cells that are to be measured again
+    for name, drawing in drawings.items():
+      folder.mkdir(parents=True, exist_ok=True)
+      files.write_text(folder / name, drawing)
     goals = module.goals() if hasattr(module, 'goals') else None
     files.write_text(page, markdown.page(tables.values(), results, goals))
     print(f'Wrote {page}.')

@@ -1,0 +1,16 @@
+"""`python -m cvq.sweep`, as a user runs it: no cell is trained here."""
+
+from cvq.sweep import __main__ as sweep, curves
+
+
+def test_write_leaves_the_drawings_of_the_page_and_no_older_ones(tmp_path, capsys):
+  folder = tmp_path / curves.FOLDER
+  folder.mkdir(parents=True)
+  (folder / 'of_a_former_table.svg').write_text('<svg/>')
+  page = tmp_path / 'results.md'
+  assert sweep.main(['--write', f'--page={page}']) == 0
+  assert f'Wrote {page}.' in capsys.readouterr().out
+  drawn = {path.name for path in folder.iterdir()}
+  assert drawn and 'of_a_former_table.svg' not in drawn
+  text = page.read_text()
+  assert all(f'{curves.FOLDER}/{name}' in text for name in drawn)
