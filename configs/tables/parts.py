@@ -57,9 +57,10 @@ def graph() -> Table:
       'graph', 'Does the graph earn its place?',
       f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '
       'edges, on the splits of other tables. Parents: expected number, of a node beside itself, of '
-      '24 within reach, with attention of 63. Learned and few: with a weight on the number of parents (`loss.graph_size`) of .01.'
-      + WITHOUT,
-      ('edges', 'split', 'method'), (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
+      '24 within reach, with attention of 63. Learned and few: with a weight on the number of '
+      'parents (`loss.graph_size`) of .01.' + WITHOUT,
+      ('edges', 'split', 'method'),
+      (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
       tuple(Row((of, where, NAMES[method]), (cell(
           'dsprites', method, '-'.join(filter(None, (name, split))), **fields, **LOCAL, **part),))
             for (name, of), fields in short(edges).items()

@@ -1,7 +1,7 @@
-"""Messages along the edges of a graph over the positions of a grid: the blocks of the default layer.
+"""Messages along the edges of a graph over the positions of a grid: blocks of the default layer.
 
-Each block is a round: every node hears its parents, then an MLP digests what it heard. Messages pass
-along edges only, each weighed by its edge. S = H*W nodes; row = child, column = parent.
+Each block is a round: every node hears its parents, then an MLP digests what it heard. Messages
+pass along edges only, each weighed by its edge. S = H*W nodes; row = child, column = parent.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class OffsetMessages(nn.Module):
     steps = range(2 * r + 1)
     heard = jnp.stack([values[:, i:i + h, j:j + w] for i in steps for j in steps], axis=3)
     weights = jnp.einsum('bij,ijo->bio', edges, neighbourhood(self.grid, r))
-    heard = heard.reshape(b, s, -1, self.inner) * weights[..., None]         # [B, S, offsets, inner]
+    heard = heard.reshape(b, s, -1, self.inner) * weights[..., None]         # [B, S, offset, inner]
     x = nodes + nn.Dense(n, name='out')(heard.reshape(b, s, -1))
     if noise is not None:
       x = x + nn.Dense(n, name='noise')(noise)

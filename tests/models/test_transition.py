@@ -29,8 +29,9 @@ def make(rounds=1, alternatives=1, edges='learned', messages='offsets', reach=1)
   """-> layer, params (random, so that no bias is zero)."""
   layer = transition.TiedTransition(
       codebooks=K, codes=N, dim=D, grid=GRID, num_actions=A, width=WIDTH, messages=messages,
-      reach=reach, inner=INNER, heads=HEADS, mlp=7, edge_hidden=4, noise='off', noise_scale=1., sampling='mean', evaluation_sampling='mean',
-      graph_temperature=1., rounds=rounds, alternatives=alternatives, edges=edges)
+      reach=reach, inner=INNER, heads=HEADS, mlp=7, edge_hidden=4, noise='off', noise_scale=1.,
+      sampling='mean', evaluation_sampling='mean', graph_temperature=1., rounds=rounds,
+      alternatives=alternatives, edges=edges)
   shapes = jax.eval_shape(
       lambda: layer.init(jax.random.key(0), quantized(), ACTIONS, train=False))['params']
   leaves, tree = jax.tree.flatten(shapes)
