@@ -17,13 +17,14 @@ _REMEDIES = {
                       'a larger --config.loss.graph_size or --config.loss.edge_kl')}
 
 
-def collapsed(means: dict[str, float], variables: int, nodes: int) -> dict[str, str]:
+def collapsed(means: dict[str, float], variables: int, nodes: float) -> dict[str, str]:
   """What has collapsed, by 'mask off', 'mask on', 'graph off' and 'graph on', with a line on it.
 
   Args:
     means: of a line of the log. Of interest are, where they are there, `mask_size`: variables that
       an action intervenes on, and `graph_size`: parents of a node.
-    variables: V. nodes: of the graph; that of a single node tells nothing.
+    variables: V. nodes: of the graph, those that a node may hear, itself too, on average; a graph of
+      a single node tells nothing.
   """
   shares = {}
   if 'mask_size' in means:

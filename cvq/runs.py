@@ -74,14 +74,14 @@ def read_run(workdir: str, step: int | None = None) -> Trained:
 
 
 def to_config(fields: dict) -> ConfigDict:
-  """A config from JSON. Fields that an older version did not write take their defaults,
-  but that a run from before the global level has none.
+  """A config from JSON. Fields that an older version did not write say what it did where there was
+  no choice (`stored_config.BEFORE`; no global level), or else take their defaults.
 
   Raises:
     UserError: fields that this version does not know, or bad values.
   """
   try:
-    given = ConfigDict(_tuples(fields))
+    given = ConfigDict(stored_config.filled(_tuples(fields)))
     config = _defaults(given)
     if 'train_global' not in given and 'global_level' not in given.get('model', {}):
       config.train_global.steps = config.model.global_level.codes = 0      # of before that level
@@ -106,7 +106,7 @@ def _defaults(given: ConfigDict) -> ConfigDict:
   try:
     module = importlib.import_module(f'configs.{given.dataset.name}')
   except ModuleNotFoundError:              # the package alone is installed
-    return ConfigDict(stored_config.filled(given.to_dict()))
+    return ConfigDict(given.to_dict())
   return module.get_config('')
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from cvq import files, parallel
 from cvq.errors import UserError
 
+# Fields of one layer, which another one ignores.
+_OF_TIED = ('messages', 'reach', 'inner')
 # A work directory may move to a machine that keeps its data elsewhere, and be traced there.
 MAY_DIFFER = ('dataset.data_dir', 'log.trace')
 # What was done before these fields gave a choice.
@@ -57,6 +59,9 @@ def write(workdir: str, config: Any) -> None:
 
 def _upgraded(before: dict, now: dict) -> dict:
   """An older config with newer fields of `now`: no global level, and what was the only choice."""
+  layer = now.get('model', {}).get('transition', {})
+  if layer.get('name') == 'graph':
+    before = filled(before, now, {'model': {'transition': {n: layer[n] for n in _OF_TIED}}})
   before = filled(before, now)
   if 'split_at' in now.get('train', {}) and 'train' in before:
     before = before | {'train': {'split_at': now['train']['split_at']} | before['train']}

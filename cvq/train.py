@@ -218,14 +218,13 @@ class Loop:
     if self.config.method != 'ct_vae':
       return
     model = self.session.model
-    positions = math.prod(model.grid)
-    variables = model.quantizer.codebooks * positions
+    variables = model.quantizer.codebooks * math.prod(model.grid)
     layer = self.config.model.transition
-    shared = layer.name == 'tied'                                    # by a position's variables
-    if shared and layer.edges != 'learned':                          # as asked for
+    tied = layer.name == 'tied'                                      # a node for each position
+    nodes = model.transition.possible_parents if tied else variables
+    if tied and layer.edges != 'learned':                            # as asked for
       means = {name: value for name, value in means.items() if name != 'graph_size'}
-    for kind, line in collapse.collapsed(
-        means, variables, positions if shared else variables).items():
+    for kind, line in collapse.collapsed(means, variables, nodes).items():
       if kind not in self.warned:
         self.warned.add(kind)
         _say(f'Step {self.step}: {line}')

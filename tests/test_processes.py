@@ -133,7 +133,7 @@ def assert_same(workdir, whole, resumed):
     np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5, err_msg=name)
   # In float64 nothing differs (tests/test_steps.py). Adam divides by the size of the gradient:
   # where that is small it enlarges what sums of float32 round off, and where it is 0 in truth (the
-  # bias of the keys: attention does not see it) that is all there is. So single parameters are
+  # bias of attention's keys: no score sees it) that is all there is. So single parameters are
   # held to 1e-4, and every part of the model to 1e-5 of its Euclidean norm.
   assert state.keys() == other_state.keys()
   for name, part in state.items():

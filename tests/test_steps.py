@@ -90,7 +90,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
   @pytest.mark.slow
   def test_keys_have_a_bias_that_changes_nothing(self):
     """Its gradient is rounding alone, which Adam makes steps of: runs differ most in it."""
-    c = small.config()
+    c = small.config(model__transition__messages='attention')
     model, _, state = small.build(c)
     gradient = jax.jit(jax.grad(functools.partial(
         objectives.objective, model=model, config=c, mode='mixed'), has_aux=True))(

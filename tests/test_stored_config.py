@@ -48,6 +48,25 @@ def test_a_run_from_before_a_field_gave_a_choice_goes_on_as_it_was(tmp_path, fie
     stored_config.check(str(tmp_path), config(**{field.replace('.', '__'): other}))
 
 
+def test_a_run_from_before_messages_gave_a_choice_goes_on_with_attention(tmp_path):
+  attention = {'model__transition__messages': 'attention', 'model__transition__inner': 32}
+  fields = stored_config.to_json(small.config())
+  for name in ('messages', 'reach', 'inner'):
+    del fields['model']['transition'][name]
+  (tmp_path / 'config.json').write_text(json.dumps(fields))
+  stored_config.check(str(tmp_path), small.config(**attention))
+  with pytest.raises(UserError, match='messages: attention -> offsets'):
+    stored_config.check(str(tmp_path), small.config(model__transition__inner=32))
+
+
+def test_a_layer_that_sends_no_such_messages_goes_on(tmp_path):
+  fields = stored_config.to_json(small.paper_config())
+  for name in ('messages', 'reach', 'inner'):
+    del fields['model']['transition'][name]
+  (tmp_path / 'config.json').write_text(json.dumps(fields))
+  stored_config.check(str(tmp_path), small.paper_config())
+
+
 def test_damaged_config_is_named(tmp_path):
   (tmp_path / 'config.json').write_text('{"seed": ')
   with pytest.raises(UserError, match='config.json is damaged'):

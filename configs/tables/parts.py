@@ -49,7 +49,7 @@ def graph() -> Table:
   edges = {
       ('short', 'learned'): {},
       ('none', 'none: every node its own parent'): {'model__transition__edges': 'none'},
-      ('all', 'all: every node a parent of every node'): {'model__transition__edges': 'all'},
+      ('all', 'all: every node within reach a parent'): {'model__transition__edges': 'all'},
       ('sparse', 'learned, and few'): {'loss__graph_size': .01}}
   splits = {('', 'random'): {}, ('compositional', 'unseen combinations'): HELD_OUT,
             ('pairs300', 'random, 1 % of the transitions'): FEW}
@@ -57,7 +57,7 @@ def graph() -> Table:
       'graph', 'Does the graph earn its place?',
       f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '
       'edges, on the splits of other tables. Parents: expected number, of a node beside itself, of '
-      '24 within reach, with attention of 63. Learned and few: with a weight on the number of '
+      '17 within reach on average, with attention of 63. Learned and few: with a weight on the number of '
       'parents (`loss.graph_size`) of .01.' + WITHOUT,
       ('edges', 'split', 'method'),
       (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),

@@ -18,7 +18,7 @@ SEEDS = {('dsprites', 'ours'): (0, 1, 2), ('shapes3d', 'ours'): (0, 1, 2),
          ('sprites', 'ours'): (0, 1, 2), ('dsprites', 'inverse'): (0, 1, 2),
          ('dsprites', 'attention'): (0, 1, 2), ('shapes3d', 'attention'): (0, 2),
          ('sprites', 'attention'): (0, 1, 2)}
-# Ours; the default was the second until messages by offset came, so its cells ran without the flag.
+# Ours; the second was the default until messages by offset came (1d139ac).
 OURS = {'ours': {}, 'attention': {'model__transition__messages': 'attention'}}
 # Without the global level, where fields differ from the default's.
 WITHOUT = ' cvq is without its global level.'

@@ -136,9 +136,9 @@ def build(config: Any, image_shape: tuple[int, int, int], num_actions: int) -> C
   if t.name == 'tied':
     layer = transition.TiedTransition(
         codebooks=q.codebooks, codes=q.codes, dim=dim, grid=grid, num_actions=num_actions,
-        width=t.width, messages=t.messages, reach=t.reach, inner=t.inner, heads=t.heads,
-        mlp=t.mlp, edge_hidden=t.edge_hidden, noise=t.noise, noise_scale=t.noise_scale,
-        sampling=t.sampling, evaluation_sampling=t.evaluation_sampling,
+        width=t.width, messages=t.messages, reach=min(t.reach, max(grid) - 1), inner=t.inner,
+        heads=t.heads, mlp=t.mlp, edge_hidden=t.edge_hidden, noise=t.noise,
+        noise_scale=t.noise_scale, sampling=t.sampling, evaluation_sampling=t.evaluation_sampling,
         graph_temperature=t.graph_temperature, rounds=t.rounds, alternatives=t.alternatives,
         edges=t.edges)
   else:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cvq.models import causal_graph
 from cvq.models.messages import (
@@ -52,7 +53,7 @@ class SharedGraph(nn.Module):
 def given_edges(edges: str, nodes: int) -> jax.Array:
   """Log-odds of a graph that is not learned: [S, S].
 
-  edges: 'all', every node has every parent, or 'none', every node has itself alone.
+  edges: 'all', every node has every parent (of offsets, within reach), or 'none', itself alone.
   """
   there = {'all': jnp.ones((nodes, nodes)), 'none': jnp.eye(nodes)}[edges]
   return CERTAIN * (2 * there - 1)
@@ -108,6 +109,18 @@ class TiedTransition(nn.Module):
     self.mask = nn.Dense(k)
     self.log_kappa = self.param('log_kappa', nn.initializers.constant(jnp.log(10.)), ())
 
+  @nn.nowrap
+  def _near(self) -> np.ndarray:
+    """Who is within whose reach: [S, S] bool."""
+    return neighbourhood(self.grid, self.reach).any(-1)
+
+  @property
+  def possible_parents(self) -> float:
+    """How many nodes a node may hear, itself too; mean over nodes."""
+    if self.messages == 'offsets':
+      return float(self._near().sum(-1).mean())
+    return float(self.grid[0] * self.grid[1])
+
   def context(self, quantized: Quantized) -> jax.Array:
     """What the nodes know once they have heard their parents: -> [B, S, n]."""
     return self._on_graph(quantized, train=False)[0]
@@ -133,11 +146,12 @@ class TiedTransition(nn.Module):
     else:
       edge_logits = jnp.broadcast_to(given_edges(self.edges, s), (b, s, s))
     if self.messages == 'offsets':
-      near = neighbourhood(self.grid, self.reach).any(-1)
-      edge_logits = jnp.where(near, edge_logits, -CERTAIN)
+      edge_logits = jnp.where(self._near(), edge_logits, -CERTAIN)
     method = self.sampling if train else self.evaluation_sampling
     key = self.make_rng('sample') if method == 'gumbel' else None
     edges = jax.nn.sigmoid(edge_logits)
+    if self.messages == 'offsets':
+      edges = jnp.where(self._near(), edges, 0.)
     if method != 'mean':
       edges = edges * causal_graph.sample_bernoulli(
           edge_logits, key, method=method, temperature=self.graph_temperature)

@@ -12,6 +12,7 @@ import argparse
 import fnmatch
 import importlib
 import pathlib
+import re
 import signal
 import sys
 
@@ -46,8 +47,9 @@ def main(argv: list[str]) -> int:
   if given.write:
     page = pathlib.Path(given.page)
     drawings, folder = curves.drawings(tables.values(), results), page.parent / curves.FOLDER
-    for old in set(folder.glob('*.svg')) - {folder / name for name in drawings}:
-      old.unlink()                     # of cells that are to be measured again
+    before = page.read_text() if page.exists() else ''
+    for old in set(re.findall(rf'\({curves.FOLDER}/([^)/]+\.svg)\)', before)) - drawings.keys():
+      (folder / old).unlink(missing_ok=True)             # of cells that are to be measured again
     for name, drawing in drawings.items():
       folder.mkdir(parents=True, exist_ok=True)
       files.write_text(folder / name, drawing)

@@ -30,8 +30,8 @@ run its table again. Figures are of the test split, retrieval over all directed 
 row has several seeds it gives their mean and, after "±", their standard deviation (n - 1); "(of 1)"
 where only one of them has the figure. "Minutes" are those of the training steps, without start-up
 and evaluation; where the machine is "1 of 2 cores", another cell ran on the other one. "cvq,
-messages by attention" is the default before messages by offset: its cells ran when there was no
-choice, so without the flag that their commands have now. Our default was chosen on validation data
+messages by attention" was the default before messages by offset: its cells of revisions before
+1d139ac ran when there was no choice, so without the flag that their commands have now. Our default was chosen on validation data
 over many tries. Of beta-VAE and Ada-GVAE two learning rates were
 tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE another
 weight of the KL term; of the paper's method three rates, of QLAE and the inverse model one. An

@@ -265,6 +265,16 @@ def test_a_run_from_before_the_global_level_goes_on_without(tiny_run, tmp_path, 
   assert model.transform(pixels[:1]).shape == (1, model.facts.variables)
 
 
+def test_a_run_from_before_messages_gave_a_choice_has_attention(tiny_run):
+  config = json.loads((tiny_run / 'config.json').read_text())
+  for name in ('messages', 'reach', 'inner'):
+    del config['model']['transition'][name]
+  before = runs.to_config(config)
+  assert before.model.transition.messages == 'attention'
+  shapes = runs.abstract_state(before, description.read(str(tiny_run))).params
+  assert 'query' in shapes['transition']['inference']
+
+
 def test_a_model_needs_no_data(tiny_run, tmp_path, monkeypatch, pixels):
   monkeypatch.setattr(runs.datasets, 'load_dataset', lambda _: pytest.fail('opened the dataset'))
   assert cvq.load(tiny_run).encode(pixels[:1]).shape[0] == 1

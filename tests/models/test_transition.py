@@ -207,6 +207,16 @@ class TiedTransitionTest(chex.TestCase):
     reached = np.abs(gradient).max((0, 1, 3)) > 1e-3
     np.testing.assert_array_equal(reached, [rounds >= 2, True, True, False, False, False])
 
+  def test_a_graph_with_all_edges_has_as_many_parents_as_are_possible(self):
+    for fields, expected in (({'messages': 'attention'}, S), ({'reach': 2}, S),
+                             ({'reach': 1}, (4 * 4 + 2 * 6) / 6)):       # corners; middle column
+      layer, params = make(edges='all', **fields)
+      self.assertAlmostEqual(layer.possible_parents, expected)
+      rest = {name: p for name, p in params.items() if name != 'graph'}
+      found = layer.apply({'params': rest}, quantized(), ACTIONS, train=True)
+      parents = jax.nn.sigmoid(found.edge_logits).sum(-1).mean()
+      np.testing.assert_allclose(parents, expected, rtol=1e-5)
+
   @parameterized.parameters('all', 'none')
   def test_given_edges_are_those_of_a_learned_graph_that_found_them(self, edges):
     learned, params = make(reach=2)                      # as far as this grid goes
