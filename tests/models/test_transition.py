@@ -150,7 +150,7 @@ def reference(p, vectors, codebook, rounds, alternatives, reach):
 class TiedTransitionTest(chex.TestCase):
 
   @chex.variants(with_jit=True, without_jit=True)
-  @parameterized.parameters((1, 1, 1), (2, 1, 1), (1, 3, 1), (1, 1, 2), (1, 1, None), (2, 1, None))
+  @parameterized.parameters((2, 1, 1), (1, 3, 2), (2, 1, None))
   def test_equals_a_loop_over_nodes_and_actions(self, rounds, alternatives, reach):
     layer, params = make(rounds, alternatives, reach=reach,
                          messages='attention' if reach is None else 'offsets')
