@@ -23,8 +23,8 @@ def collapsed(means: dict[str, float], variables: int, nodes: float) -> dict[str
   Args:
     means: of a line of the log. Of interest are, where they are there, `mask_size`: variables that
       an action intervenes on, and `graph_size`: parents of a node.
-    variables: V. nodes: of the graph, those that a node may hear, itself too, on average; a graph of
-      a single node tells nothing.
+    variables: V. nodes: of the graph, those that a node may hear, itself too, on average; a graph
+      of a single node tells nothing.
   """
   shares = {}
   if 'mask_size' in means:

@@ -57,8 +57,8 @@ def graph() -> Table:
       'graph', 'Does the graph earn its place?',
       f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '
       'edges, on the splits of other tables. Parents: expected number, of a node beside itself, of '
-      '17 within reach on average, with attention of 63. Learned and few: with a weight on the number of '
-      'parents (`loss.graph_size`) of .01.' + WITHOUT,
+      '17 within reach on average, with attention of 63. Learned and few: with a weight on the '
+      'number of parents (`loss.graph_size`) of .01.' + WITHOUT,
       ('edges', 'split', 'method'),
       (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
       tuple(Row((of, where, NAMES[method]), (cell(

@@ -111,15 +111,15 @@ class TiedTransition(nn.Module):
 
   @nn.nowrap
   def _near(self) -> np.ndarray:
-    """Who is within whose reach: [S, S] bool."""
+    """Who is within whose reach: [S, S] bool; attention reaches everywhere."""
+    if self.messages == 'attention':
+      return np.ones((self.grid[0] * self.grid[1],) * 2, bool)
     return neighbourhood(self.grid, self.reach).any(-1)
 
   @property
   def possible_parents(self) -> float:
     """How many nodes a node may hear, itself too; mean over nodes."""
-    if self.messages == 'offsets':
-      return float(self._near().sum(-1).mean())
-    return float(self.grid[0] * self.grid[1])
+    return float(self._near().sum(-1).mean())
 
   def context(self, quantized: Quantized) -> jax.Array:
     """What the nodes know once they have heard their parents: -> [B, S, n]."""
@@ -145,13 +145,11 @@ class TiedTransition(nn.Module):
       edge_logits = self.graph(nodes)
     else:
       edge_logits = jnp.broadcast_to(given_edges(self.edges, s), (b, s, s))
-    if self.messages == 'offsets':
-      edge_logits = jnp.where(self._near(), edge_logits, -CERTAIN)
+    near = self._near()
+    edge_logits = jnp.where(near, edge_logits, -CERTAIN)
     method = self.sampling if train else self.evaluation_sampling
     key = self.make_rng('sample') if method == 'gumbel' else None
-    edges = jax.nn.sigmoid(edge_logits)
-    if self.messages == 'offsets':
-      edges = jnp.where(self._near(), edges, 0.)
+    edges = jnp.where(near, jax.nn.sigmoid(edge_logits), 0.)
     if method != 'mean':
       edges = edges * causal_graph.sample_bernoulli(
           edge_logits, key, method=method, temperature=self.graph_temperature)
