@@ -122,6 +122,7 @@ def base() -> ConfigDict:
   t.batch_size = 16                 # x per step, over all devices and processes
   t.targets = 4                     # targets per x
   t.drawn = 1                       # of these, at most so many are drawn; of others codes count
+  t.predicted = 'first'             # whose prediction is drawn: first | worst (least likely)
   t.modes = 'mixed'                 # mixed (all three on every batch) | alternate
   t.mode_weights = (1., 1., 1.)     # alternate: base, action, causal
   t.split_at = .3                   # share of the steps after which alternatives part

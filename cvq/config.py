@@ -38,6 +38,7 @@ CHOICES = {
     'train_global.decay': ('constant', 'cosine', 'exponential'),
     'train.decay': ('constant', 'cosine', 'exponential'),
     'train.modes': ('mixed', 'alternate'),
+    'train.predicted': ('worst', 'first'),
     'train.trainable': ('all', 'transition'),
     'train.products': ('float32', 'bfloat16'),
     'evaluation.split': ('train', 'validation', 'test'),

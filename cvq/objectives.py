@@ -80,7 +80,7 @@ def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CT
       others = apply(model.encode, _flat(y[:, drawn:])).codes
       y_codes = jnp.concatenate([y_codes, others.reshape(b, -1, y_codes.shape[-1])], axis=1)
     more, figures = _transition_terms(
-        apply, model, config, mode, single, from_x, y_codes, images[b:], batch['action'])
+        apply, model, config, mode, single, from_x, y_codes, y, batch['action'])
     terms |= more
 
   loss = sum(config.loss[name] * value for name, value in terms.items())
@@ -125,11 +125,11 @@ def _global_terms(apply, model: CTVAE, quantized: Quantized, actions: jax.Array
 
 
 def _transition_terms(apply, model: CTVAE, config: Any, mode: str, single: bool,
-                      from_x: Quantized, y_codes: jax.Array, y_images: jax.Array, actions: jax.Array
+                      from_x: Quantized, y_codes: jax.Array, y: jax.Array, actions: jax.Array
                       ) -> tuple[dict, dict]:
   """Action mode needs the true action only, causal mode all of them; both score codes of y.
 
-  y_codes: [B, T, V]. y_images: [B*D, H, W, C], of the first D targets of each x.
+  y_codes: [B, T, V]. y: [B, T, H, W, C].
   """
   b, t = actions.shape
   hypotheses = actions if mode == 'action' else model.every_action(b)
@@ -137,10 +137,10 @@ def _transition_terms(apply, model: CTVAE, config: Any, mode: str, single: bool,
   log_prob = pred.log_probability(prediction, from_x.codes, y_codes)         # [B, T, M, V]
   true = jnp.broadcast_to(jnp.arange(t), (b, t)) if mode == 'action' else actions
   temperature = apply(model.temperature)
-  nll, true = _likelihood(log_prob, true, temperature, prediction.weights)
+  of_true, true = _likelihood(log_prob, true, temperature, prediction.weights)
   terms, figures = {}, {}
   if mode in ('action', 'mixed'):
-    terms['action_nll'] = nll
+    terms['action_nll'] = -of_true.mean()
     terms['edge_kl'] = losses.edge_kl(prediction.edge_logits, config.loss.edge_prior)
     terms['graph_size'] = losses.graph_size(jax.nn.sigmoid(prediction.edge_logits))
     terms['no_parent'] = losses.no_parent(prediction.edge_logits)
@@ -150,10 +150,12 @@ def _transition_terms(apply, model: CTVAE, config: Any, mode: str, single: bool,
     if config.loss.action_image:
       expected = pred.expected_vectors(
           prediction, from_x.codes, from_x.vectors, from_x.codebook)
-      of_drawn = true[:, :len(y_images) // b, None, None]
+      drawn = _whose_image(of_true, config.train)
+      of_drawn = jnp.take_along_axis(true, drawn, axis=1)[..., None, None]
       expected = jnp.take_along_axis(expected, of_drawn, axis=1)
       outputs = apply(model.decode, expected.reshape(-1, *expected.shape[2:]))
-      terms['action_image'] = losses.reconstruction(outputs, y_images, model.likelihood)
+      y = jnp.take_along_axis(y, drawn[..., None, None, None], axis=1)
+      terms['action_image'] = losses.reconstruction(outputs, _flat(y), model.likelihood)
   if mode in ('causal', 'mixed'):
     logits = losses.posterior_logits(log_prob, temperature, prediction.weights)
     terms['retrieval'] = losses.retrieval(logits, actions)
@@ -163,7 +165,7 @@ def _transition_terms(apply, model: CTVAE, config: Any, mode: str, single: bool,
 
 def _likelihood(log_prob: jax.Array, true: jax.Array, temperature: jax.Array,
                 weights: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-  """-log p(y | x, a), and the hypothesis that y came from.
+  """log p(y | x, a), and the hypothesis that y came from.
 
   With alternatives, that of a mixture of tempered likelihoods, as the posterior takes them: few
   of the variables are independent evidence on which alternative came true.
@@ -173,13 +175,26 @@ def _likelihood(log_prob: jax.Array, true: jax.Array, temperature: jax.Array,
     weights: [B, M, L], or None.
 
   Returns:
-    [], and [B, T] in 0 .. M * L - 1.
+    [B, T], and [B, T] in 0 .. M * L - 1.
   """
   if weights is None:
     of_true = jnp.take_along_axis(log_prob, true[:, :, None, None], axis=2)[:, :, 0]
-    return losses.negative_log_likelihood(of_true), true
+    return of_true.sum(-1), true
   temperature = jax.lax.stop_gradient(temperature)
   scores = losses.alternative_scores(log_prob, temperature, weights)         # [B, T, M, L]
   scores = jnp.take_along_axis(scores, true[:, :, None, None], axis=2)[:, :, 0]
-  nll = -temperature * jax.nn.logsumexp(scores, axis=-1).mean()
-  return nll, true * weights.shape[-1] + scores.argmax(-1)
+  of_true = temperature * jax.nn.logsumexp(scores, axis=-1)
+  return of_true, true * weights.shape[-1] + scores.argmax(-1)
+
+
+def _whose_image(of_true: jax.Array, train: Any) -> jax.Array:
+  """The targets whose images are compared with predictions: [B, T] log p -> [B, D] in 0 .. T - 1.
+
+  'worst': those predicted worst, by the likelihood of their codes, so what is hard to predict is
+  drawn more often than its share of the transitions. Compare Shrivastava et al. 2016, section 4.
+  """
+  b, t = of_true.shape
+  d = min(train.drawn, t)
+  if train.predicted == 'first':
+    return jnp.broadcast_to(jnp.arange(d), (b, d))
+  return jax.lax.top_k(-jax.lax.stop_gradient(of_true), d)[1]

@@ -233,6 +233,25 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
       chex.assert_trees_all_close(one[name], alone[name], rtol=1e-5)
       self.assertNotEqual(float(one[name]), float(two[name]))
 
+  @parameterized.parameters(1, 2)
+  def test_the_least_likely_targets_are_compared_with_their_predictions(self, alternatives):
+    c = small.config(model__transition__alternatives=alternatives, train__predicted='worst')
+    model, _, state = small.build(c)
+    loss = jax.jit(functools.partial(objectives.objective, model=model, config=c, mode='mixed'))
+    terms = lambda batch: loss(state.params, state.stats, batch, jax.random.key(0))[1]['terms']
+    batch = small.batch(targets=3)
+    expected = []
+    for i in range(len(batch['x'])):
+      alone = [terms({'x': batch['x'][i:i + 1], **{
+          name: batch[name][i:i + 1, j:j + 1] for name in ('y', 'action')}}) for j in range(3)]
+      expected.append(max(alone, key=lambda found: found['action_nll'])['action_image'])
+    found = terms(batch)
+    chex.assert_trees_all_close(found['action_image'], np.mean(expected), rtol=1e-5)
+    c.train.predicted = 'first'
+    first = jax.jit(functools.partial(objectives.objective, model=model, config=c, mode='mixed'))(
+        state.params, state.stats, batch, jax.random.key(0))[1]['terms']
+    self.assertNotAlmostEqual(float(first['action_image']), float(found['action_image']), places=6)
+
   def test_the_step_is_deterministic_and_its_key_follows_the_step(self):
     c = small.config(model__transition__sampling='gumbel')
     model, optimizer, state = small.build(c)
