@@ -235,22 +235,22 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
 
   @parameterized.parameters(1, 2)
   def test_the_least_likely_targets_are_compared_with_their_predictions(self, alternatives):
-    c = small.config(model__transition__alternatives=alternatives, train__predicted='worst')
-    model, _, state = small.build(c)
-    loss = jax.jit(functools.partial(objectives.objective, model=model, config=c, mode='mixed'))
-    terms = lambda batch: loss(state.params, state.stats, batch, jax.random.key(0))[1]['terms']
-    batch = small.batch(targets=3)
+    def terms_by(predicted):
+      c = small.config(model__transition__alternatives=alternatives, train__predicted=predicted)
+      model, _, state = small.build(c)
+      return jax.jit(lambda batch: objectives.objective(
+          state.params, state.stats, batch, jax.random.key(0), model=model, config=c,
+          mode='mixed')[1]['terms'])
+
+    terms, batch = terms_by('worst'), small.batch(targets=3)
     expected = []
     for i in range(len(batch['x'])):
       alone = [terms({'x': batch['x'][i:i + 1], **{
           name: batch[name][i:i + 1, j:j + 1] for name in ('y', 'action')}}) for j in range(3)]
       expected.append(max(alone, key=lambda found: found['action_nll'])['action_image'])
-    found = terms(batch)
-    chex.assert_trees_all_close(found['action_image'], np.mean(expected), rtol=1e-5)
-    c.train.predicted = 'first'
-    first = jax.jit(functools.partial(objectives.objective, model=model, config=c, mode='mixed'))(
-        state.params, state.stats, batch, jax.random.key(0))[1]['terms']
-    self.assertNotAlmostEqual(float(first['action_image']), float(found['action_image']), places=6)
+    found, first = (float(of(batch)['action_image']) for of in (terms, terms_by('first')))
+    chex.assert_trees_all_close(found, np.mean(expected), rtol=1e-5)
+    self.assertNotAlmostEqual(first, found, places=6)
 
   def test_the_step_is_deterministic_and_its_key_follows_the_step(self):
     c = small.config(model__transition__sampling='gumbel')
