@@ -122,11 +122,12 @@ def base() -> ConfigDict:
   t.batch_size = 16                 # x per step, over all devices and processes
   t.targets = 4                     # targets per x
   t.drawn = 1                       # of these, at most so many are drawn; of others codes count
-  t.predicted = 'first'             # whose prediction is drawn: first | worst (least likely)
+  t.predicted = 'worst'             # whose prediction is drawn: worst (least likely) | first
   t.modes = 'mixed'                 # mixed (all three on every batch) | alternate
   t.mode_weights = (1., 1., 1.)     # alternate: base, action, causal
   t.split_at = .3                   # share of the steps after which alternatives part
   t.trainable = 'all'               # all | transition (two stages: the autoencoder is frozen)
+  t.optimizer = 'muon'              # of all stages: muon (kernels; all else by Adam) | adam
   t.learning_rate = 2e-3
   t.warmup = 0
   t.decay = 'cosine'
@@ -303,7 +304,9 @@ def _paper(config: ConfigDict, images: int, transitions: int) -> None:
   p.decay_rate, t.decay_rate = .98, .994
   t.batch_size = 16
   t.targets = 1
+  t.predicted = 'first'
   t.modes = 'alternate'
+  t.optimizer = 'adam'
   t.trainable = 'transition'
   t.b2 = .999
   t.clip = 0.

@@ -39,6 +39,7 @@ CHOICES = {
     'train.decay': ('constant', 'cosine', 'exponential'),
     'train.modes': ('mixed', 'alternate'),
     'train.predicted': ('worst', 'first'),
+    'train.optimizer': ('muon', 'adam'),
     'train.trainable': ('all', 'transition'),
     'train.products': ('float32', 'bfloat16'),
     'evaluation.split': ('train', 'validation', 'test'),

@@ -8,6 +8,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from optax import contrib
+
+MUON_RMS = .4        # root mean square of Muon's steps before the learning rate; of Adam's .2 to .4
 
 
 @flax.struct.dataclass
@@ -53,12 +56,18 @@ def learning_rate(config: Any) -> optax.Schedule:
 
 
 def make_optimizer(config: Any) -> optax.GradientTransformation:
-  """Adam with the run's schedule, behind a clip of the gradient's global norm.
+  """The run's optimizer with its schedule, behind a clip of the gradient's global norm.
 
-  With config.train.weight_decay, kernels decay, decoupled from the gradient (AdamW).
+  'adam' is Adam. 'muon' is Muon for kernels (their momentum, orthogonalised: Jordan et al. 2024;
+  at Adam's learning rate: Liu et al. 2025, section 2.2) and Adam with Nesterov's momentum for all
+  else. With config.train.weight_decay, kernels decay, decoupled from the gradient (AdamW).
   """
   t = config.train
   clip = optax.clip_by_global_norm(t.clip) if t.clip else optax.identity()
+  if t.optimizer == 'muon':
+    return optax.chain(clip, contrib.muon(
+        learning_rate(config), weight_decay=t.weight_decay, adam_b2=t.b2, consistent_rms=MUON_RMS,
+        muon_weight_dimension_numbers=_matrices))
   if not t.weight_decay:
     return optax.chain(clip, optax.adam(learning_rate(config), b2=t.b2))
   return optax.chain(clip, optax.adamw(
@@ -69,6 +78,12 @@ def _kernels(params: Any) -> Any:
   """Which leaves are kernels, not biases, scales or codes."""
   return jax.tree_util.tree_map_with_path(
       lambda path, _: getattr(path[-1], 'key', None) == 'kernel', params)
+
+
+def _matrices(params: Any) -> Any:
+  """Which axes of a leaf Muon takes for a matrix: the last two of a kernel; None of all else."""
+  return jax.tree.map(
+      lambda kernel: contrib.MuonDimensionNumbers(-2, -1) if kernel else None, _kernels(params))
 
 
 def create(model: Any, optimizer: optax.GradientTransformation, key: jax.Array,

@@ -28,14 +28,17 @@ def test_config_of_another_run_is_refused_with_the_differences(tmp_path):
 
 
 @pytest.mark.parametrize('field, before, other', [
-    ('train.products', 'float32', 'bfloat16'), ('model.temperature', '1.0', 64.),
+    ('train.products', 'float32', 'bfloat16'), ('train.optimizer', 'adam', 'muon'),
+    ('train.predicted', 'first', 'worst'), ('model.temperature', '1.0', 64.),
     ('model.transition.messages', 'attention', 'offsets'), ('model.transition.rounds', '1', 2),
     ('model.transition.alternatives', '1', 2), ('model.transition.edges', 'learned', 'all'),
     ('model.transition.self_edges', 'learned', 'all'),
     ('model.transition.mistake', 'none', 'clamped'),
     ('model.quantizer.gradient', 'straight_through', 'rotation')])
 def test_a_run_from_before_a_field_gave_a_choice_goes_on_as_it_was(tmp_path, field, before, other):
-  config = lambda **other: small.config(**{'model__transition__messages': 'attention'} | other)
+  config = lambda **other: small.config(**{
+      'model__transition__messages': 'attention', 'train__optimizer': 'adam',
+      'train__predicted': 'first'} | other)
   fields = stored_config.to_json(config())
   *groups, name = field.split('.')
   group = fields

@@ -89,7 +89,8 @@ def start(arg: str, name: str, *, model: dict, loss: dict, smoke: dict) -> Confi
   if 'steps=' not in arg:
     config.train.steps = 300 if preset else 2_550      # in about the time of ours
   config.pretrain.steps = config.train_global.steps = 0
-  del config.train.drawn
+  del config.train.drawn, config.train.predicted
+  config.train.optimizer = 'adam'
   config.train.warmup = 100
   config.train.learning_rate = 1e-3
   return config

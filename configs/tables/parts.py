@@ -32,6 +32,11 @@ def ablations() -> Table:
           'train__targets': 1, 'train__batch_size': 64},
       ('frozen', 'autoencoder first, then frozen'): {
           'pretrain__steps': 675, 'train__steps': 675, 'train__trainable': 'transition'}}
+  of_ours = {
+      ('short_attention', 'messages by attention'): {'model__transition__messages': 'attention'},
+      ('short_first', 'the first target drawn, not the least likely'): {
+          'train__predicted': 'first'},
+      ('short_adam', 'Adam for all parameters'): {'train__optimizer': 'adam'}}
   return Table(
       'ablations', 'Our parts, one by one',
       f'dSprites, the default model with one thing changed, each after {SHORT:,} joint steps '
@@ -42,7 +47,7 @@ def ablations() -> Table:
        Column('reconstruction, MSE', 'evaluation.reconstruction.mse', digits=4),
        Column('codes changed', 'evaluation.codes.changed_per_step', digits=1),
        Column('least codebook in use', 'evaluation.codes.usage', fold=min, digits=2)),
-      varied(short(without), tuple(OURS)))
+      varied(short(of_ours), ('ours',)) + varied(short(without), tuple(OURS)))
 
 
 def graph() -> Table:
@@ -57,7 +62,7 @@ def graph() -> Table:
       'graph', 'Does the graph earn its place?',
       f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '
       'edges, on the splits of other tables. Parents: expected number, of a node beside itself, of '
-      '17 within reach on average, with attention of 63. Learned and few: with a weight on the '
+      '17 within reach on average, of the first default of 63. Learned and few: with a weight on the '
       'number of parents (`loss.graph_size`) of .01.' + WITHOUT,
       ('edges', 'split', 'method'),
       (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),

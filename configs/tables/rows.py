@@ -8,7 +8,7 @@ from typing import Any
 from cvq.sweep.cells import Cell, Chart, Column, Row
 
 NAMES = {
-    'ours': 'cvq', 'attention': 'cvq, messages by attention',
+    'ours': 'cvq', 'attention': 'cvq, first default',
     'paper': 'Gendron et al. 2023, mended, reduced',
     'inverse': 'inverse model', 'beta_vae': 'beta-VAE', 'ada_gvae': 'Ada-GVAE', 'qlae': 'QLAE'}
 DRAWING = tuple(name for name in NAMES if name != 'inverse')      # methods with images to show
@@ -18,8 +18,10 @@ SEEDS = {('dsprites', 'ours'): (0, 1, 2), ('shapes3d', 'ours'): (0, 1, 2),
          ('sprites', 'ours'): (0, 1, 2), ('dsprites', 'inverse'): (0, 1, 2),
          ('dsprites', 'attention'): (0, 1, 2), ('shapes3d', 'attention'): (0, 2),
          ('sprites', 'attention'): (0, 1, 2)}
+# What the default was until train.optimizer came, in its last two days with messages by offset.
+ADAM = {'train__predicted': 'first', 'train__optimizer': 'adam'}
 # Ours; the second was the default until messages by offset came (1d139ac).
-OURS = {'ours': {}, 'attention': {'model__transition__messages': 'attention'}}
+OURS = {'ours': {}, 'attention': {'model__transition__messages': 'attention'} | ADAM}
 # Without the global level, where fields differ from the default's.
 WITHOUT = ' cvq is without its global level.'
 # Hearts in the right half.

@@ -30,8 +30,9 @@ run its table again. Figures are of the test split, retrieval over all directed 
 a row has several seeds it gives their mean and, after "±", their standard deviation (n - 1); "(of
 1)" where only one of them has the figure. "Minutes" are those of the training steps, without
 start-up and evaluation; where the machine is "1 of 2 cores", another cell ran on the other one.
-"cvq, messages by attention" was the default before messages by offset: its cells of revisions
-before 1d139ac ran when there was no choice, so without the flag that their commands have now. Our
+"cvq, first default" is of messages by attention, trained by Adam alone, with the image of the first
+target drawn. Cells of revisions from before a field gave a choice (`messages`: 1d139ac, `predicted`
+and `optimizer`: after c23db72) ran without the flag that their commands have now. Our
 default was chosen on validation data over many tries. Of beta-VAE and Ada-GVAE two learning rates
 were tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE
 another weight of the KL term; of the paper's method three rates, of QLAE and the inverse model
