@@ -34,15 +34,18 @@ def _keys(seed: int, step: jax.Array, axis_name: str | None) -> tuple[jax.Array,
   return shared, jax.random.fold_in(shared, index + 1)
 
 
-# What learns where not everything does: the paper's second stage, and the last one of ours.
+# What learns in the paper's second stage, and in the last one of ours.
 _LEARNS = {'transition': ('transition', 'log_temperature'), 'global_level': ('global_level',)}
+
+
+def _learns(name: str, trainable: str) -> bool:
+  """Whether a part of the parameters learns; the global level does in its own stage alone."""
+  return name != 'global_level' if trainable == 'all' else name in _LEARNS[trainable]
 
 
 def _freeze(params: Any, trainable: str) -> Any:
   """Cuts the gradient of everything that does not learn."""
-  if trainable == 'all':
-    return params
-  return {name: sub if name in _LEARNS[trainable] else jax.lax.stop_gradient(sub)
+  return {name: sub if _learns(name, trainable) else jax.lax.stop_gradient(sub)
           for name, sub in params.items()}
 
 
@@ -76,10 +79,9 @@ def train_step(state: TrainState, batch: dict, *, model: CTVAE,
   scalars = _mean({'loss': loss, **aux['terms'], **aux['figures']}, axis_name)
   scalars['gradient_norm'] = optax.tree.norm(grads)
   updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-  if trainable != 'all':
-    # Adam's momentum would go on moving what the gradient no longer reaches.
-    updates = {name: sub if name in _LEARNS[trainable] else jax.tree.map(jnp.zeros_like, sub)
-               for name, sub in updates.items()}
+  # Momentum would go on moving what the gradient no longer reaches.
+  updates = {name: sub if _learns(name, trainable) else jax.tree.map(jnp.zeros_like, sub)
+             for name, sub in updates.items()}
   state = TrainState(
       state.step + 1, optax.apply_updates(state.params, updates), state.stats, opt_state)
   if trainable == 'all':
