@@ -98,7 +98,7 @@ def parts(config: Any) -> dict[str, Callable[[], Any]]:
   @jax.jit
   def update(state, gradient):
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-    return optax.apply_updates(state.params, updates), opt_state
+    return optax.apply_updates(state.params, steps.halt(updates, 'all')), opt_state
 
   care = jax.jit(lambda codes, z: vq.assignments(codes, z, quantized.codebook))
   whole = jax.jit(functools.partial(steps.train_step, model=model, optimizer=optimizer,

@@ -49,6 +49,12 @@ def _freeze(params: Any, trainable: str) -> Any:
           for name, sub in params.items()}
 
 
+def halt(updates: Any, trainable: str) -> Any:
+  """No step for what does not learn, which momentum would go on moving."""
+  return {name: sub if _learns(name, trainable) else jax.tree.map(jnp.zeros_like, sub)
+          for name, sub in updates.items()}
+
+
 def train_step(state: TrainState, batch: dict, *, model: CTVAE,
                optimizer: optax.GradientTransformation, config: Any, mode: str,
                axis_name: str | None = None) -> tuple[TrainState, dict]:
@@ -79,9 +85,7 @@ def train_step(state: TrainState, batch: dict, *, model: CTVAE,
   scalars = _mean({'loss': loss, **aux['terms'], **aux['figures']}, axis_name)
   scalars['gradient_norm'] = optax.tree.norm(grads)
   updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-  # Momentum would go on moving what the gradient no longer reaches.
-  updates = {name: sub if _learns(name, trainable) else jax.tree.map(jnp.zeros_like, sub)
-             for name, sub in updates.items()}
+  updates = halt(updates, trainable)
   state = TrainState(
       state.step + 1, optax.apply_updates(state.params, updates), state.stats, opt_state)
   if trainable == 'all':

@@ -202,7 +202,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
 
   @pytest.mark.slow
   def test_last_stage_moves_the_global_level_only(self):
-    c = small.config()
+    c = small.config(train__weight_decay=.1)             # it would move what is at rest too
     model, optimizer, state = small.build(c)
     mixed, _ = jax.jit(step_of(c, model, optimizer, 'mixed'))(state, small.batch())
     self.assertFalse(moved(state.params, mixed.params)['global_level'])
