@@ -133,10 +133,10 @@ def base() -> ConfigDict:
   t.decay = 'cosine'
   t.decay_rate = 1.
   t.decay_every = 1
-  t.b2 = .99
+  t.b2 = .99                        # of Adam
   t.clip = 1.                       # global norm of the gradient; 0: no clipping
-  t.weight_decay = 0.               # of kernels, decoupled (AdamW)
-  t.products = 'float32'            # inputs of products, all stages: float32 | bfloat16 (rounded)
+  t.weight_decay = 0.               # of kernels, decoupled from the gradient
+  t.products = 'float32'            # inputs of those of the loss: float32 | bfloat16 (rounded)
 
   c.train_global = g = ConfigDict()   # the global level alone, last; the rest is frozen
   g.steps = 1600

@@ -57,7 +57,7 @@ _MAY_BE_ZERO = {
 _MAY_BE_NEGATIVE = {'model.decoder.bias'}
 _LARGEST = 2**31 - 1          # of whole numbers: what the device counts with
 _BELOW_ONE = {'model.quantizer.decay', 'loss.edge_prior', 'train.b2', 'train.split_at'}
-_LEAST_FREE = 64 * 2**20      # bytes: a checkpoint of the default model takes about 12 MB
+_LEAST_FREE = 64 * 2**20      # bytes: a checkpoint of the default model takes about 9 MB
 
 
 def leaves(config: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:

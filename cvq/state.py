@@ -60,9 +60,9 @@ def learning_rate(config: Any) -> optax.Schedule:
 def make_optimizer(config: Any) -> optax.GradientTransformation:
   """The run's optimizer with its schedule, behind a clip of the gradient's global norm.
 
-  'adam' is Adam. 'muon' is Muon for kernels (their momentum, orthogonalised: Jordan et al. 2024;
-  at Adam's learning rate: Liu et al. 2025, section 2.2) and Adam with Nesterov's momentum for all
-  else. With config.train.weight_decay, kernels decay, decoupled from the gradient (AdamW).
+  'adam' is Adam. 'muon' is Muon for leaves named kernel (their momentum, orthogonalised: Jordan et
+  al. 2024; at Adam's learning rate: Liu et al. 2025, section 2.2) and Adam with Nesterov's momentum
+  for all else. With config.train.weight_decay, kernels decay, decoupled from the gradient (AdamW).
   """
   t = config.train
   clip = optax.clip_by_global_norm(t.clip) if t.clip else optax.identity()

@@ -131,7 +131,7 @@ def assert_same(workdir, whole, resumed):
   assert set(filter(same_steps, ours)) == set(names)
   for name in names:
     np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5, err_msg=name)
-  # In float64 nothing differs (tests/test_steps.py). Adam divides by the size of the gradient:
+  # In float64 nothing differs (tests/test_steps.py). Adam and Muon divide by the gradient's size:
   # where that is small it enlarges what sums of float32 round off, and where it is 0 in truth (the
   # bias of attention's keys: no score sees it) that is all there is. So single parameters are
   # held to 1e-4, and every part of the model to 1e-5 of its Euclidean norm.

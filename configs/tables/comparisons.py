@@ -94,7 +94,7 @@ def precision() -> Table:
       'reader allows; foreseeable: the best single guess for one who sees x alone, as look-alikes '
       'of x (a square after a quarter turn) may lead to other images. By Adam: with '
       '`train.optimizer=adam`; the first target drawn: with `train.predicted=first` besides, the '
-      'default until then. The last rows are of training data imbalanced as above. There, and '
+      'default before. The last rows are of training data imbalanced as above. There, and '
       'in the row by Adam alone, cvq is without its global level.',
       ('dataset', 'method'),
       (figure('precision', 'model.precision'), figure('stability', 'model.stability'),

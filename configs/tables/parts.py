@@ -13,8 +13,8 @@ def short(variations: dict[tuple[str, str], dict]) -> dict[tuple[str, str], dict
 
 
 def ablations() -> Table:
+  default = {('short', 'the default model'): {}}
   without = {
-      ('short', 'the default model'): {},
       ('one_codebook', 'one codebook of 128 codes'): {'model__quantizer__codebooks': 1},
       ('few_codes', '32 codes in each codebook'): {'model__quantizer__codes': 32},
       ('no_revival', 'dead codes stay dead'): {'model__quantizer__revive_every': 0},
@@ -47,7 +47,8 @@ def ablations() -> Table:
        Column('reconstruction, MSE', 'evaluation.reconstruction.mse', digits=4),
        Column('codes changed', 'evaluation.codes.changed_per_step', digits=1),
        Column('least codebook in use', 'evaluation.codes.usage', fold=min, digits=2)),
-      varied(short(of_ours), ('ours',)) + varied(short(without), tuple(OURS)))
+      varied(short(default), tuple(OURS)) + varied(short(of_ours), ('ours',))
+      + varied(short(without), tuple(OURS)))
 
 
 def graph() -> Table:
@@ -62,8 +63,8 @@ def graph() -> Table:
       'graph', 'Does the graph earn its place?',
       f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '
       'edges, on the splits of other tables. Parents: expected number, of a node beside itself, of '
-      '17 within reach on average, of the first default of 63. Learned and few: with a weight on the '
-      'number of parents (`loss.graph_size`) of .01.' + WITHOUT,
+      '17 within reach on average, of the first default of 63. Learned and few: with a weight of '
+      '.01 on the number of parents (`loss.graph_size`).' + WITHOUT,
       ('edges', 'split', 'method'),
       (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
       tuple(Row((of, where, NAMES[method]), (cell(

@@ -18,9 +18,9 @@ SEEDS = {('dsprites', 'ours'): (0, 1, 2), ('shapes3d', 'ours'): (0, 1, 2),
          ('sprites', 'ours'): (0, 1, 2), ('dsprites', 'inverse'): (0, 1, 2),
          ('dsprites', 'attention'): (0, 1, 2), ('shapes3d', 'attention'): (0, 2),
          ('sprites', 'attention'): (0, 1, 2)}
-# What the default was until train.optimizer came, in its last two days with messages by offset.
+# What the default was before, at first with messages by attention (until 1d139ac).
 ADAM = {'train__predicted': 'first', 'train__optimizer': 'adam'}
-# Ours; the second was the default until messages by offset came (1d139ac).
+# Ours, now and at first.
 OURS = {'ours': {}, 'attention': {'model__transition__messages': 'attention'} | ADAM}
 # Without the global level, where fields differ from the default's.
 WITHOUT = ' cvq is without its global level.'

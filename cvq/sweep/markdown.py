@@ -31,8 +31,9 @@ a row has several seeds it gives their mean and, after "±", their standard devi
 1)" where only one of them has the figure. "Minutes" are those of the training steps, without
 start-up and evaluation; where the machine is "1 of 2 cores", another cell ran on the other one.
 "cvq, first default" is of messages by attention, trained by Adam alone, with the image of the first
-target drawn. Cells of revisions from before a field gave a choice (`messages`: 1d139ac, `predicted`
-and `optimizer`: after c23db72) ran without the flag that their commands have now. Our
+target drawn. Cells of revisions from before a field gave a choice (`messages`: 1d139ac,
+`predicted`: be26761, `optimizer`: bb014a2) or had its present default ran without, or with, the
+flags that their commands have now: they are the same runs. Our
 default was chosen on validation data over many tries. Of beta-VAE and Ada-GVAE two learning rates
 were tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE
 another weight of the KL term; of the paper's method three rates, of QLAE and the inverse model
