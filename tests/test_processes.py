@@ -132,15 +132,15 @@ def assert_same(workdir, whole, resumed):
   for name in names:
     np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5, err_msg=name)
   # In float64 nothing differs (tests/test_steps.py). Adam and Muon divide by the gradient's size:
-  # where that is small it enlarges what sums of float32 round off, and where it is 0 in truth (the
-  # bias of attention's keys: no score sees it) that is all there is. So single parameters are
-  # held to 1e-4, and every part of the model to 1e-5 of its Euclidean norm.
+  # where that is small, or small in some direction of a matrix, they enlarge what sums of float32
+  # round off. So single parameters are held to 1e-3, and every part of the model to 5e-5 of its
+  # Euclidean norm.
   assert state.keys() == other_state.keys()
   for name, part in state.items():
     a, b = (np.concatenate([np.ravel(x) for x in jax.tree.leaves(s)]).astype(np.float64)
             for s in (part, other_state[name]))
-    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4, err_msg=name)
-    assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b), name
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-3, err_msg=name)
+    assert np.linalg.norm(a - b) <= 5e-5 * np.linalg.norm(b), name
 
 
 def newest(workdir):
