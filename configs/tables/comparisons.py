@@ -170,7 +170,9 @@ def sample_efficiency() -> Table:
       ('pairs of a factor step', 'method'), (*ALIKE, IMAGE),
       varied({('', 'all'): {},
               ('pairs3000', '3,000 (10 %)'): {'dataset__transitions_per_step': 3000},
-              ('pairs300', '300 (1 %)'): FEW}, (*OURS, 'inverse')),
+              ('pairs300', '300 (1 %)'): FEW}, (*OURS, 'inverse')) + (
+                  Row(('300 (1 %)', 'cvq, by Adam, the first target drawn'),
+                      (variation('ours', 'adam_first-pairs300', **FEW, **ADAM),)),),
       charts=(across(
           'sample_efficiency', 'Actions retrieved, mean of actions, with fewer transitions',
           'share of the transitions', SHARE, ALIKE[0],
