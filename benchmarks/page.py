@@ -84,14 +84,14 @@ reaches, by XLA's count of its operations (`--batch` for the size at which that 
 is bfloat16 passes on TPUs and TF32 on recent NVIDIA GPUs; but scores that compare codes, the
 search for the nearest among them, are full float32 on all.
 
-`--config.train.products=bfloat16` rounds the inputs of every other matrix product and convolution
-of a training step to bfloat16, those of its gradient too, and adds in float32 (`cvq/products.py`).
-Parameters, the optimizer's state, activations between layers, distances to codes, likelihoods,
-posterior and losses stay float32. All that is not training ignores the option: evaluation, during
-training too, and `cvq.load`; its checkpoints are like any other's. A run goes on only with the
-setting that it began with; one from before there was a choice has float32. Baselines train in
-float32 alone. The rounding is the same on every device; on a CPU it makes nothing faster. What it
-gains on an accelerator was not measured.
+`--config.train.products=bfloat16` rounds the inputs of every other matrix product and
+convolution of a training step's loss to bfloat16, those of its gradient too, and adds in
+float32 (`cvq/products.py`). Parameters, the optimizer's state, activations between layers,
+distances to codes, likelihoods, posterior and losses stay float32. All that is not training
+ignores the option: evaluation, during training too, and `cvq.load`; its checkpoints are like
+any other's. A run goes on only with the setting that it began with; one from before there was a
+choice has float32. Baselines train in float32 alone. The rounding is the same on every device;
+on a CPU it makes nothing faster. What it gains on an accelerator was not measured.
 """
 
 
