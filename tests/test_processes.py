@@ -130,7 +130,8 @@ def assert_same(workdir, whole, resumed):
   assert any('train/' in name for name in names)
   assert set(filter(same_steps, ours)) == set(names)
   for name in names:
-    np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    rtol = 1e-4 if name.endswith('gradient_norm') else 1e-5    # a sum of squares, of what cancels
+    np.testing.assert_allclose(ours[name], theirs[name], rtol=rtol, atol=1e-5, err_msg=name)
   # In float64 nothing differs (tests/test_steps.py). Adam and Muon divide by the gradient's size:
   # where that is small, or small in some direction of a matrix, they enlarge what sums of float32
   # round off. So single parameters are held to 1e-3, and every part of the model to 5e-5 of its
