@@ -29,11 +29,11 @@ give its command, found with its machine and time under [Cells](#cells), or move
 run its table again. Figures are of the test split, retrieval over all directed actions, and where
 a row has several seeds it gives their mean and, after "±", their standard deviation (n - 1); "(of
 1)" where only one of them has the figure. "Minutes" are those of the training steps, without
-start-up and evaluation; where the machine is "1 of 2 cores", another cell ran on the other one.
+start-up and evaluation; where the machine is "1 of 2 cores", another cell, and at times tests, ran
+beside it.
 "cvq, first default" is of messages by attention, trained by Adam alone, with the image of the first
-target drawn. Cells of revisions from before a field gave a choice (`messages`: 1d139ac,
-`predicted`: be26761, `optimizer`: bb014a2) or had its present default ran without, or with, the
-flags that their commands have now: they are the same runs. Our
+target drawn. Cells of revisions before bb014a2, with other defaults, ran with the flags that gave
+that run then; their commands have those that give it now. Our
 default was chosen on validation data over many tries. Of beta-VAE and Ada-GVAE two learning rates
 were tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE
 another weight of the KL term; of the paper's method three rates, of QLAE and the inverse model
