@@ -27,7 +27,7 @@ def base() -> ConfigDict:
   d.split_seed = 0
   d.fractions = (.70, .15, .15)     # train, validation, test; of images
   d.held_out = ''                   # compositional: never seen together, 'shape=1-2,posX=0-9'
-  d.transitions_per_step = 0        # transitions for each step of a factor, all splits; 0: all
+  d.transitions_per_step = 0        # of each step of a factor; training has its share; 0: all
   d.actions = 'levelled'            # levelled | natural: in training, in proportion to transitions
   d.imbalance = ''                  # most to least frequent value: 'shape=10,posX=5', or '10'
 

@@ -154,7 +154,7 @@ def open_transitions(images: Images, config: Any, split: str, *, imbalanced: boo
   Args:
     images: of the dataset.
     config: `config.dataset`, with splits, split_seed, fractions, held_out, imbalance, actions and
-      transitions_per_step.
+      transitions_per_step, which limits the training split alone.
     split: 'train' | 'validation' | 'test'.
     imbalanced: False: leaves `imbalance` and `actions` out, for balanced draws.
 
@@ -165,7 +165,7 @@ def open_transitions(images: Images, config: Any, split: str, *, imbalanced: boo
   imbalance = Imbalance(images, ratios) if imbalanced and ratios else None
   shared = images, split, imbalance, not imbalanced or config.actions == 'levelled'
   every = AllTransitions(neighbours(images, members(images, config, split)), *shared)
-  if not config.transitions_per_step:
+  if not config.transitions_per_step or split != 'train':       # evaluation.examples limits these
     return every
   quota = round(config.transitions_per_step * every.members.size / images.num_images)
   return ListedTransitions(every, quota, config.split_seed, *shared)
