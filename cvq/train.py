@@ -275,4 +275,9 @@ def train(config: Any, workdir: str) -> dict:
   configuration.check_workdir(workdir)
   with locks.hold(workdir):
     locks.check_shared(workdir, config)
-    return Loop(config, workdir).run()
+    loop = Loop(config, workdir)
+    try:
+      return loop.run()
+    except Diverged:
+      loop.close()                       # the last good checkpoint may be on its way to the disk
+      raise
