@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configs.tables.rows import (
     ADAM, ALIKE, CALIBRATION, COPY, DATASETS, DRAWING, FEW, HELD_OUT, IMAGE, IMBALANCED, NAMES,
-    OURS, RETRIEVAL, SHARE, WITHOUT, across, cell, plain, variation, varied)
+    OURS, RETRIEVAL, SHARE, WITHOUT, across, plain, seeds, variation, varied)
 from cvq.sweep.cells import Chart, Column, Row, Table
 
 
@@ -107,8 +107,8 @@ def precision() -> Table:
       plain(DRAWING, ('dsprites',)) + (
           Row(('dSprites', 'cvq, by Adam'),
               variation('ours', 'adam', train__optimizer='adam')),
-          Row(('dSprites', 'cvq, by Adam, the first target drawn'), tuple(
-              cell('dsprites', 'ours', 'adam_first', seed, **ADAM) for seed in range(3)))) + tuple(
+          Row(('dSprites', 'cvq, by Adam, the first target drawn'),
+              seeds('dsprites', 'ours', 'adam_first', **ADAM))) + tuple(
           Row((f'{of_imbalance} {row.labels[0]}', row.labels[1]), row.cells)
           for row in imbalanced(*OURS)),
       ('oracle',),

@@ -17,7 +17,8 @@ DATASETS = {'dsprites': 'dSprites', 'shapes3d': 'Shapes3D', 'sprites': 'Sprites'
 SEEDS = {'dsprites-ours': (0, 1, 2), 'shapes3d-ours': (0, 1, 2), 'sprites-ours': (0, 1, 2),
          'dsprites-inverse': (0, 1, 2), 'dsprites-attention': (0, 1, 2),
          'shapes3d-attention': (0, 2), 'sprites-attention': (0, 1, 2),
-         'dsprites-ours-pairs300': (0, 1, 2), 'dsprites-inverse-pairs300': (0, 1, 2)}
+         'dsprites-ours-adam_first': (0, 1, 2), 'dsprites-ours-pairs300': (0, 1, 2),
+         'dsprites-inverse-pairs300': (0, 1, 2)}
 # What the default was before, at first with messages by attention (until 1d139ac).
 ADAM = {'train__predicted': 'first', 'train__optimizer': 'adam'}
 # Ours, now and at first.
