@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.tables.rows import (
-    ALIKE, COPY, FEW, HELD_OUT, IMAGE, LOCAL, NAMES, OURS, RETRIEVAL, SHORT, WITHOUT, cell, varied)
+    ALIKE, COPY, FEW, HELD_OUT, IMAGE, RETRIEVAL, SHORT, WITHOUT, variation, varied)
 from cvq.sweep.cells import Column, Row, Table
 
 
@@ -12,9 +12,18 @@ def short(variations: dict[tuple[str, str], dict]) -> dict[tuple[str, str], dict
   return {names: {'train__steps': SHORT} | fields for names, fields in variations.items()}
 
 
+def of_one(method: str, variations: dict[tuple[str, str], dict]) -> tuple[Row, ...]:
+  """A row for each variation of one method."""
+  return tuple(Row(row.labels[:1], row.cells) for row in varied(variations, (method,)))
+
+
 def ablations() -> Table:
-  default = {('short', 'the default model'): {}}
-  without = {
+  variations = {
+      ('short', 'the default model'): {},
+      ('short_attention', 'messages by attention'): {'model__transition__messages': 'attention'},
+      ('short_first', 'the first target drawn, not the least likely'): {
+          'train__predicted': 'first'},
+      ('short_adam', 'Adam for all parameters'): {'train__optimizer': 'adam'},
       ('one_codebook', 'one codebook of 128 codes'): {'model__quantizer__codebooks': 1},
       ('few_codes', '32 codes in each codebook'): {'model__quantizer__codes': 32},
       ('no_revival', 'dead codes stay dead'): {'model__quantizer__revive_every': 0},
@@ -32,23 +41,17 @@ def ablations() -> Table:
           'train__targets': 1, 'train__batch_size': 64},
       ('frozen', 'autoencoder first, then frozen'): {
           'pretrain__steps': 675, 'train__steps': 675, 'train__trainable': 'transition'}}
-  of_ours = {
-      ('short_attention', 'messages by attention'): {'model__transition__messages': 'attention'},
-      ('short_first', 'the first target drawn, not the least likely'): {
-          'train__predicted': 'first'},
-      ('short_adam', 'Adam for all parameters'): {'train__optimizer': 'adam'}}
   return Table(
       'ablations', 'Our parts, one by one',
       f'dSprites, the default model with one thing changed, each after {SHORT:,} joint steps '
       'instead of 3,850, where it is not as good yet.' + WITHOUT,
-      ('model', 'method'),
+      ('model',),
       (*RETRIEVAL, IMAGE,
        Column('from the likeliest codes', 'evaluation.intervention.mse_codes', digits=4),
        Column('reconstruction, MSE', 'evaluation.reconstruction.mse', digits=4),
        Column('codes changed', 'evaluation.codes.changed_per_step', digits=1),
        Column('least codebook in use', 'evaluation.codes.usage', fold=min, digits=2)),
-      varied(short(default), tuple(OURS)) + varied(short(of_ours), ('ours',))
-      + varied(short(without), tuple(OURS)))
+      of_one('ours', short(variations)))
 
 
 def graph() -> Table:
@@ -63,15 +66,14 @@ def graph() -> Table:
       'graph', 'Does the graph earn its place?',
       f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '
       'edges, on the splits of other tables. Parents: expected number, of a node beside itself, of '
-      '17 within reach on average, of the first default of 63. Learned and few: with a weight of '
-      '.01 on the number of parents (`loss.graph_size`).' + WITHOUT,
-      ('edges', 'split', 'method'),
+      '17 within reach on average. Learned and few: with a weight of .01 on the number of '
+      'parents (`loss.graph_size`).' + WITHOUT,
+      ('edges', 'split'),
       (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
-      tuple(Row((of, where, NAMES[method]), (cell(
-          'dsprites', method, '-'.join(filter(None, (name, split))), **fields, **LOCAL, **part),))
+      tuple(Row((of, where), variation(
+          'ours', '-'.join(filter(None, (name, split))), **fields, **part))
             for (name, of), fields in short(edges).items()
-            for (split, where), part in splits.items()
-            for method in (('ours',) if part is FEW else OURS)))
+            for (split, where), part in splits.items()))
 
 
 def mistakes() -> Table:
@@ -86,6 +88,6 @@ def mistakes() -> Table:
       "dSprites, the paper's method, reduced as in the tables above, with one mistake of its "
       'published code (`model.transition.mistake`). One seed each: differences of some hundredths '
       'may be chance.',
-      ('mistake', 'method'), (*RETRIEVAL, IMAGE, COPY),
-      varied({(short, long): {'model__transition__mistake': short} if short else {}
-              for short, long in of.items()}, ('paper',)))
+      ('mistake',), (*RETRIEVAL, IMAGE, COPY),
+      of_one('paper', {(short, long): {'model__transition__mistake': short} if short else {}
+                       for short, long in of.items()}))

@@ -8,23 +8,14 @@ from typing import Any
 from cvq.sweep.cells import Cell, Chart, Column, Row
 
 NAMES = {
-    'ours': 'cvq', 'attention': 'cvq, first default',
-    'paper': 'Gendron et al. 2023, mended, reduced',
+    'ours': 'cvq', 'paper': 'Gendron et al. 2023, mended, reduced',
     'inverse': 'inverse model', 'beta_vae': 'beta-VAE', 'ada_gvae': 'Ada-GVAE', 'qlae': 'QLAE'}
 DRAWING = tuple(name for name in NAMES if name != 'inverse')      # methods with images to show
 DATASETS = {'dsprites': 'dSprites', 'shapes3d': 'Shapes3D', 'sprites': 'Sprites'}
 # Headline rows; every other one has seed 0 alone.
 SEEDS = {'dsprites-ours': (0, 1, 2), 'shapes3d-ours': (0, 1, 2), 'sprites-ours': (0, 1, 2),
-         'dsprites-inverse': (0, 1, 2), 'dsprites-attention': (0, 1, 2),
-         'shapes3d-attention': (0, 2), 'sprites-attention': (0, 1, 2),
-         'dsprites-ours-adam_first': (0, 1, 2), 'dsprites-ours-pairs300': (0, 1, 2),
+         'dsprites-inverse': (0, 1, 2), 'dsprites-ours-pairs300': (0, 1, 2),
          'dsprites-inverse-pairs300': (0, 1, 2)}
-# What the default was before, at first with messages by attention (until 1d139ac).
-ADAM = {'train__predicted': 'first', 'train__optimizer': 'adam'}
-# Ours, now and at first.
-OURS = {'ours': {}, 'attention': {'model__transition__messages': 'attention'} | ADAM}
-# What the first default had besides on Shapes3D and Sprites.
-EVERY_DRAWN = {'train__drawn': 4, 'train__steps': 2400}
 # Without the global level, where fields differ from the default's.
 WITHOUT = ' cvq is without its global level.'
 # Hearts in the right half.
@@ -51,9 +42,7 @@ COPY = Column('copying x, MSE', 'evaluation.intervention.copy_mse', digits=4)
 
 def cell(dataset: str, method: str, variation: str = '', seed: int = 0, **fields: Any) -> Cell:
   """A run; `fields` are dotted names with '__' for '.'."""
-  also = EVERY_DRAWN if method == 'attention' and dataset != 'dsprites' else {}
-  fields = OURS.get(method, {}) | also | fields
-  config = (f'configs/{dataset}.py' if method in OURS
+  config = (f'configs/{dataset}.py' if method == 'ours'
             else f'configs/baselines/{method}.py:{dataset}')
   name = '-'.join(part for part in (dataset, method, variation, f'seed{seed}') if part)
   return Cell(name, config, tuple(
@@ -78,7 +67,7 @@ def variation(method: str, short: str, **fields: Any) -> tuple[Cell, ...]:
   Ours goes without its global level, which is trained last, on the frozen rest: no figure of
   these tables is its.
   """
-  return seeds('dsprites', method, short, **fields, **LOCAL if method in OURS else {})
+  return seeds('dsprites', method, short, **fields, **LOCAL if method == 'ours' else {})
 
 
 def varied(variations: dict[tuple[str, str], dict], methods: tuple[str, ...]) -> tuple[Row, ...]:

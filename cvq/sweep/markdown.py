@@ -31,14 +31,13 @@ a row has several seeds it gives their mean and, after "±", their standard devi
 1)" where only one of them has the figure. "Minutes" are those of the training steps, without
 start-up and evaluation; where the machine is "1 of 2 cores", another cell, and at times tests, ran
 beside it.
-"cvq, first default" is of messages by attention, trained by Adam alone, with the image of the first
-target drawn; on Shapes3D and Sprites those of all four targets, in 2,400 joint steps. Cells of
-revisions before bb014a2, with other defaults, ran with the flags that gave that run then; their
-commands have those that give it now. Our default was chosen on validation data over many tries. Of
-beta-VAE and Ada-GVAE two learning rates were tried (the higher one is used on dSprites alone: on
-colours it diverges), and of beta-VAE another weight of the KL term; of the paper's method three
-rates; of the inverse model three, with 1 % of the transitions; of QLAE two, of which the higher
-one, 3e-3, retrieves more (.77 of the actions on validation, dSprites) and is not in the tables yet.
+Cells of revisions before bb014a2, with other defaults, ran with the flags that gave that run then;
+their commands have those that give it now. Our default was chosen on validation data over many
+tries. Of beta-VAE and Ada-GVAE two learning rates were tried (the higher one is used on dSprites
+alone: on colours it diverges), and of beta-VAE another weight of the KL term; of the paper's method
+three rates; of the inverse model three, with 1 % of the transitions; of QLAE two, of which the
+higher one, 3e-3, retrieves more (.77 of the actions on validation, dSprites) and is not in the
+tables yet.
 An empty field was not measured, or does not apply.
 """
 
