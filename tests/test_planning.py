@@ -199,7 +199,7 @@ def test_bad_arguments_of_plans(tiny_model, images):
 
 def test_of_candidates_with_the_same_actions_the_best_stays():
   counts = jnp.asarray([[[1, 1], [1, 1], [2, 0], [1, 1]]])
-  kept = planning._distinct(jnp.asarray([[-3., -1., -5., -1.]]), counts)
+  kept = planning.distinct(jnp.asarray([[-3., -1., -5., -1.]]), counts)
   np.testing.assert_array_equal(kept, [[-np.inf, -1., -5., -np.inf]])
 
 

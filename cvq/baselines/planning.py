@@ -6,12 +6,16 @@ from typing import Any, Callable
 
 import numpy as np
 
+from cvq import planning
 from cvq.data.images import Images
 
 
 def search(predict: Callable[[np.ndarray], Any], z_x: np.ndarray, z_y: np.ndarray, steps: int,
            width: int) -> tuple[list[list[int]], np.ndarray]:
   """The actions whose predictions come nearest to a target.
+
+  What our own search knows of actions holds here too: of sequences with the same actions only the
+  nearest goes on, and none holds an action and its opposite.
 
   Args:
     predict: [m, L] -> [m, A, L], where every action leads.
@@ -22,20 +26,27 @@ def search(predict: Callable[[np.ndarray], Any], z_x: np.ndarray, z_y: np.ndarra
   """
   n, latents = z_x.shape
   square = lambda points: np.square(points - z_y[:, None]).sum(-1)
-  best, nearest = [[] for _ in range(n)], square(z_x[:, None])[:, 0]
   points, paths = z_x[:, None], np.zeros((n, 1, 0), int)
+  far = square(points)                                                       # [n, kept]
+  best, nearest, counts = [[] for _ in range(n)], far[:, 0], None
   for _ in range(steps):
     kept = points.shape[1]
     led = np.asarray(predict(points.reshape(n * kept, latents)))
     actions = led.shape[1]
+    if counts is None:
+      counts = np.zeros((n, 1, actions), int)
+    undone = np.roll(counts, actions // 2, axis=-1) > 0
+    left_out = (np.isinf(far)[..., None] | undone).reshape(n, kept * actions)
     led = led.reshape(n, kept * actions, latents)
-    order = np.argsort(square(led), axis=-1, kind='stable')[:, :width]       # [n, width]
-    points = np.take_along_axis(led, order[..., None], axis=1)
+    counts = (counts[:, :, None] + np.eye(actions, dtype=int)).reshape(n, kept * actions, actions)
+    far = -np.asarray(planning.distinct(np.where(left_out, -np.inf, -square(led)), counts))
+    order = np.argsort(far, axis=-1, kind='stable')[:, :width]               # [n, width]
+    far = np.take_along_axis(far, order, axis=1)
+    points, counts = (np.take_along_axis(a, order[..., None], axis=1) for a in (led, counts))
     before = np.take_along_axis(paths, (order // actions)[..., None], axis=1)
     paths = np.concatenate([before, (order % actions)[..., None]], axis=-1)
-    far = square(points)[:, 0]
-    for i in np.flatnonzero(far < nearest):
-      best[i], nearest[i] = paths[i, 0].tolist(), far[i]
+    for i in np.flatnonzero(far[:, 0] < nearest):
+      best[i], nearest[i] = paths[i, 0].tolist(), far[i, 0]
   return best, nearest
 
 

@@ -97,16 +97,18 @@ class Runner:
     if not trained:
       self._tell(f'{cell.name}: {"goes on" if status == cell_module.UNFINISHED else "starts"}')
       self._child(['-m', 'cvq.main', *cell.arguments], workdir, lock)
-    evaluation = files.read_json(workdir / 'evaluation.json', 'Move the work directory away.')
+      found = {
+          'cell': cell.name, 'config': cell.config, 'fields': dict(cell.fields),
+          'seed': cell.seed, 'arguments': cell.arguments, 'command': cell.command(self._runs),
+          'evaluation': files.read_json(
+              workdir / 'evaluation.json', 'Move the work directory away.'),
+          'machine': machine(), 'training_seconds': training_seconds(workdir)}
     missing = sorted(needed - found.keys())
     self._child(['-m', 'cvq.sweep.measure', *cell.arguments, f'--measure={",".join(missing)}'],
                 workdir, lock)
     measured = files.read_json(workdir / 'measured.json', 'Move it away.')
-    files.write_json(self._results / f'{cell.name}.json', found | {
-        'cell': cell.name, 'config': cell.config, 'fields': dict(cell.fields), 'seed': cell.seed,
-        'arguments': cell.arguments, 'command': cell.command(self._runs),
-        'evaluation': evaluation, **measured, 'machine': machine(),
-        'training_seconds': training_seconds(workdir)})
+    # Revision, versions and device stay those of the training, should more be measured later.
+    files.write_json(self._results / f'{cell.name}.json', measured | found)
     took = time.monotonic() - start
     self._tell(f'{cell.name}: finished, {took / 60:.1f} minutes')
 

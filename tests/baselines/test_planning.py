@@ -31,6 +31,14 @@ def test_search_finds_the_nearest_end_over_all_sequences():
       assert len(plans[i]) <= steps
 
 
+def test_orders_of_the_same_actions_do_not_fill_the_beam():
+  # (1, 2) and (2, 1) come nearest in two actions; only from (2, 2) can the target be reached.
+  moves = np.array([[4., 0.], [5., .9], [3., 3.]])
+  predict = lambda z: np.asarray(z)[:, None] + np.concatenate([moves, -moves])
+  plans, far = planning.search(predict, np.zeros((1, 2)), np.array([[10., 6.]]), 3, 2)
+  assert sorted(plans[0]) == [0, 2, 2] and far == [0.]
+
+
 def test_nothing_is_done_where_nothing_has_to_be():
   plans, far = planning.search(predict, np.zeros((1, 2)), np.zeros((1, 2)), 3, 2)
   assert plans == [[]] and far == [0.]

@@ -20,7 +20,8 @@ def main(module, *flags):
     names = [name for name in given['measure'].split(',') if name]
     (workdir / 'measured.json').write_text(json.dumps(
         {name: {'score': .5} for name in names} | {
-            'device': 'none', 'versions': {'cvq': '0'}, 'revision': 'abc'}))
+            'device': 'none', 'versions': {'cvq': '0'},
+            'revision': 'later' if 'two' in names else 'abc'}))
     return 0
   if given['config'] == 'bad':
     print('cvq: config is bad.\nTake a good one.', file=sys.stderr)

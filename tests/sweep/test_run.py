@@ -60,11 +60,13 @@ def test_a_further_measurement_does_not_train_again(sweep):
   sweep({GOOD: set()})
   assert sweep.status(GOOD, 'one', 'two') == 'partly measured'
   sweep({GOOD: {'one'}})
+  (sweep.runs / 'good' / 'evaluation.json').write_text('{"of": "another split"}')
   sweep({GOOD: {'one', 'two'}})
   assert sweep.calls(GOOD) == ['cvq.main ', 'cvq.sweep.measure ', 'cvq.sweep.measure one',
                                'cvq.sweep.measure two']
   found = json.loads((sweep.results / 'good.json').read_text())
-  assert {'one', 'two', 'evaluation'} <= found.keys()
+  assert {'one', 'two'} <= found.keys()
+  assert found['revision'] == 'abc' and found['evaluation'] == {'retrieval': {'directed': .5}}
 
 
 def test_measurements_of_another_training_are_not_kept(sweep):
