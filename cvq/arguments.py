@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import runpy
 import sys
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ def parse(argv: list[str], usage: str) -> Arguments:
     for flag in (_CONFIG, _WORKDIR, _MODE, _COMPARE, _HOST, _PORT):
       print(f'  --{flag.name}: {flags.FLAGS[flag.name].help}')
     sys.exit(0)
-  paths = _config_paths(argv)
+  paths = [value.partition(':')[0] for value in _config_values(argv)]
   for path in paths:
     if not os.path.isfile(path):                          # absl would only fail when it is used
       raise UserError(f'--config={path}: no such file.{_known_files()}')
@@ -79,14 +80,14 @@ def parse(argv: list[str], usage: str) -> Arguments:
   return Arguments(config, workdir, _MODE.value, _COMPARE.value, _HOST.value, _PORT.value)
 
 
-def _config_paths(argv: list[str]) -> list[str]:
-  """The files that --config names, in either spelling, without their presets; the last counts."""
-  paths = []
+def _config_values(argv: list[str]) -> list[str]:
+  """What --config is set to, in either spelling; the last counts."""
+  values = []
   for argument, following in zip(argv, [*argv[1:], '']):
     flag, equals, value = argument.lstrip('-').partition('=')
     if flag == 'config' and argument.startswith('-'):
-      paths.append((value if equals else following).partition(':')[0])
-  return paths
+      values.append(value if equals else following)
+  return values
 
 
 def _known_files() -> str:
@@ -98,20 +99,32 @@ def _known_files() -> str:
 
 def _explain(argv: list[str], error: Exception) -> str:
   """One or two lines on flags that absl refused."""
+  if isinstance(error, ModuleNotFoundError) and error.name == 'configs':
+    return ('The folder configs/ is not on the path of Python.\nGive the command in the folder that '
+            'holds it (that of README.md), or name that folder by PYTHONPATH.')
   missing = isinstance(error, (AttributeError, LookupError))       # says absl of a field
+  known = _fields(argv)
   for argument in argv:
-    if argument.startswith('--config.'):
-      about = _about_field(argument.partition('=')[0].removeprefix('--config.'), missing)
+    if known and argument.startswith('--config.'):
+      about = _about_field(
+          argument.partition('=')[0].removeprefix('--config.'), known, missing)
       if about:
         return about
   message = str(error).splitlines()[0] if str(error) else type(error).__name__
   return f'{message}\nSee --help; configs/common.py lists all fields and their types.'
 
 
-def _about_field(name: str, missing: bool) -> str:
+def _fields(argv: list[str]) -> list[str]:
+  """Fields of the config that a command line names; none where it is that which fails."""
+  try:
+    path, _, arg = _config_values(argv)[-1].partition(':')
+    return [field for field, _ in leaves(runpy.run_path(path)['get_config'](*[arg][:bool(arg)]))]
+  except Exception:  # pylint: disable=broad-except
+    return []
+
+
+def _about_field(name: str, known: list[str], missing: bool) -> str:
   """What is wrong with a field's name; empty if nothing is."""
-  from configs import common                   # lies beside the package, not in it
-  known = [field for field, _ in leaves(common.base())]
   inside = [field for field in known if field.startswith(f'{name}.')]
   if inside:
     return (f'--config.{name} is a group of fields.\n'

@@ -60,7 +60,8 @@ def main(argv: list[str]) -> None:
 def _say_what_next(argv: list[str], workdir: str, *, reports: bool) -> None:
   print(f'\nEverything is in {workdir}: evaluation.json, metrics.jsonl, pictures/, checkpoints/.')
   if reports:
-    print(f'Next, a report on it: python -m cvq.main {shlex.join(argv[1:])} --mode=report')
+    command = os.environ.get('CVQ_COMMAND', 'python -m cvq.main')       # of launch/local.sh
+    print(f'Next, a report on it: {command} {shlex.join(argv[1:])} --mode=report')
   print('Its curves: pip install tensorboard; '
         f'tensorboard --logdir={workdir}/tensorboard')
 
@@ -68,6 +69,8 @@ def _say_what_next(argv: list[str], workdir: str, *, reports: bool) -> None:
 def run(main: Callable[[list[str]], None] = main) -> None:
   """Entry point: messages instead of tracebacks for what a user can mend."""
   logging.set_verbosity(logging.FATAL)          # what Orbax and TFDS fail at, they also raise
+  # A shell starts what runs in its background deaf to Ctrl-C; launch/run.sh passes it on.
+  signal.signal(signal.SIGINT, signal.default_int_handler)
   try:
     main(sys.argv)
   except Unwritable as error:

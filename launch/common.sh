@@ -45,7 +45,8 @@ list_seeds() {
 #   $1: folder of the work directories. $2: seeds. Then FIELD=a,b,... of --vary, --, and flags that
 #   all runs share.
 sweep_lines() {
-  local folder="$1" seeds lines=() next=() field value line varied=() shared
+  local folder seeds lines=() next=() field value line varied=() shared
+  folder="$(printf '%q' "$1")"
   seeds="$(list_seeds "$2")" || return
   shift 2
   while (($#)) && [[ "$1" != -- ]]; do
@@ -62,8 +63,9 @@ sweep_lines() {
     lines+=("seed-$value --config.seed=$value")
   done <<< "$seeds"
   for field in ${varied[@]+"${varied[@]}"}; do
-    [[ "$field" =~ ^[a-z_.]+=[^=,\ ]+(,[^=,\ ]+)*$ ]] ||
+    [[ "$field" =~ ^[a-z0-9_.]+=[^=,\ ()]+(,[^=,\ ()]+)*$ ]] ||
       fail "--vary is '$field'; expected FIELD=VALUE,VALUE,..., for example train.batch_size=8,16."
+    [[ "$field" != seed=* ]] || fail "--vary=$field: seeds are given by --seeds=${field#*=}"
     next=()
     for line in "${lines[@]}"; do
       while read -r value; do

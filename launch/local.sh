@@ -7,4 +7,5 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 source "$here/setup.sh"
 set_up
 cd "$repository"
+export CVQ_COMMAND="bash launch/local.sh"      # what it calls itself where it says what to do next
 exec python -m cvq.main "$@"

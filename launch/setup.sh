@@ -7,12 +7,24 @@
 
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
+# Whether a TPU is attached, by the ids that JAX knows it by. $1: where devices are listed.
+has_tpu() {
+  local device
+  for device in "${1:-/sys/bus/pci/devices}"/*; do
+    if [[ "$(cat "$device/vendor" 2> /dev/null)" == 0x1ae0 &&
+      "$(cat "$device/device")" =~ ^0x00(27|56|5e|62|63|6f|76)$ ]]; then
+      return 0
+    fi
+  done
+  return 1
+}
+
 # Prints the JAX extra for this machine, or the one asked for.
 jax_extra() {
   case "${CVQ_JAX:-}" in
     cpu | cuda13 | tpu) echo "$CVQ_JAX" ;;
     '')
-      if compgen -G '/dev/accel*' > /dev/null || [[ -n "${TPU_NAME:-}" ]]; then
+      if [[ -n "${TPU_NAME:-}" ]] || has_tpu; then
         echo tpu
       elif command -v nvidia-smi > /dev/null && nvidia-smi -L > /dev/null 2>&1; then
         echo cuda13
@@ -40,7 +52,7 @@ locked_sets() {
 # $1: 'test' for the test extra too.
 set_up() {
   local venv="${CVQ_VENV:-$repository/.venv}" python="${CVQ_PYTHON:-python3}"
-  local locked="$repository/launch/locked" sets name files=() stamp install
+  local locked="$repository/launch/locked" sets name files=() stamp install locks
   sets="$(locked_sets "${1:-}")" || return
   if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
     echo "cvq: $python is missing or older than 3.11; name another by CVQ_PYTHON=..." >&2
@@ -62,6 +74,11 @@ set_up() {
     "${install[@]}" --require-hashes --requirement "$locked/build.txt" || return
     "${install[@]}" --require-hashes --no-build-isolation "${files[@]/#/--requirement=}" || return
     "${install[@]}" --no-deps --no-build-isolation --editable "$repository" || return
+    locks="$(cat "$locked"/*.txt | cksum)"
+    if [[ "$(cat "$venv/cvq-locks" 2> /dev/null)" != "$locks" ]]; then
+      rm -f "$venv"/cvq-[0-9]*         # marks of other versions than are installed now
+      echo "$locks" > "$venv/cvq-locks"
+    fi
     touch "$stamp"
   fi
   # shellcheck disable=SC1091

@@ -19,6 +19,9 @@ export CVQ_COORDINATOR="$first:$((20000 + SLURM_JOB_ID % 20000))"
 # A restart within the job would meet others that are still waiting: the whole job is queued again.
 export CVQ_RESTARTS=0
 
+# srun does not take the cores of a task from the job since Slurm 22.05.
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
+
 # The signal is for the processes; what Slurm sends to this script must not end it before them.
 trap : TERM
 # shellcheck disable=SC2016

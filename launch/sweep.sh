@@ -14,6 +14,8 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=launch/common.sh
 source "$here/common.sh"
+# shellcheck source=launch/setup.sh
+source "$here/setup.sh"
 
 name=sweep seeds=0 jobs=1 memory=3 varied=()
 while (($#)); do
@@ -48,5 +50,6 @@ if [[ -n "$dry_run" ]]; then
   done <<< "$runs"
   exit
 fi
+set_up                                     # once, before several runs would at a time
 # shellcheck disable=SC2016
 tr '\n' '\0' <<< "$runs" | xargs -0 -n 1 -P "$jobs" bash -c 'eval "bash \"$0\" $1"' "$here/run.sh"

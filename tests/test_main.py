@@ -2,10 +2,13 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from cvq import main as command
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = '--config=configs/dsprites.py'
@@ -41,7 +44,8 @@ def check(result, *parts):
     ((CONFIG, '--config.dataset.fractions=(.5,.5)'), ('dataset.fractions', 'three shares')),
     ((CONFIG + ':smok',), ("Unknown preset 'smok'", 'smoke', 'paper')),
     ((CONFIG + ':paper,bath=8',), ("Unknown shorthand 'bath=8'", 'batch')),
-    ((CONFIG, '--config.train.bach_size=3'), ('--config.train.bach_size', 'train.batch_size')),
+    (('--config=configs/sprites.py', '--config.dataset.sheets=x', '--config.train.bach_size=3'),
+     ('--config.train.bach_size', 'train.batch_size')),
     ((CONFIG, '--config.train.batch_size=many'), ('train.batch_size', 'many')),
     ((CONFIG, '--config.model.encoder.name=resnet'), ('model.encoder.name', 'patch', 'conv')),
     ((CONFIG, '--config.model.latent_dim=65'), ('model.latent_dim is 65', '=68')),
@@ -61,6 +65,22 @@ def test_a_config_file_that_is_not_python(tmp_path):
   check(run(f'--config={tmp_path}/broken.py'), 'broken.py', 'line 1')
   (tmp_path / 'empty.py').write_text('')
   check(run(f'--config={tmp_path}/empty.py'), 'get_config')
+
+
+def test_elsewhere_than_beside_configs_the_remedy_is_told(tmp_path):
+  result = subprocess.run(
+      [sys.executable, '-m', 'cvq.main', f'--config={ROOT}/configs/dsprites.py'], cwd=tmp_path,
+      text=True, capture_output=True)
+  check(result, 'configs/ is not on the path')
+
+
+def test_ctrl_c_is_heard_where_a_shell_started_it_deaf():
+  seen, before = [], signal.signal(signal.SIGINT, signal.SIG_IGN)
+  try:
+    command.run(lambda argv: seen.append(signal.getsignal(signal.SIGINT)))
+  finally:
+    signal.signal(signal.SIGINT, before)
+  assert seen == [signal.default_int_handler]
 
 
 def test_jax_is_not_imported_for_a_bad_flag():

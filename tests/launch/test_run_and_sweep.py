@@ -42,9 +42,20 @@ def test_a_sweep_goes_past_a_run_that_failed(machine):
       for seed in range(3)]
 
 
+def test_a_sweep_takes_any_name_and_any_single_value(machine):
+  machine.codes(0, 0)
+  result = machine.run('sweep.sh', '--name=a b', '--vary=train.b2=.9,.99', *FLAGS)
+  assert result.returncode == 0, result.stderr
+  assert machine.calls == [
+      f'-m cvq.main --config=configs/dsprites.py --config.train.b2={b2} --config.seed=0 '
+      f'--workdir=runs/a b/train.b2-{b2}-seed-0' for b2 in ('.9', '.99')]
+
+
 @pytest.mark.parametrize('arguments, part', [
     ((), 'flags of cvq.main are missing'), (('--seeds=4-0', *FLAGS), "--seeds is '4-0'"),
     (('--vary=train.batch_size', *FLAGS), '--vary is'), (('--jobs=0', *FLAGS), '--jobs is'),
+    (('--vary=seed=1,2', *FLAGS), 'by --seeds=1,2'),
+    (('--vary=model.encoder.widths=(8,8)', *FLAGS), '--vary is'),
     ((*FLAGS, '--workdir=x'), '--workdir is set by the sweep')])
 def test_mistakes_in_a_sweep_start_nothing(machine, arguments, part):
   result = machine.run('sweep.sh', *arguments)

@@ -42,6 +42,16 @@ def test_a_tpu_machine_gets_the_tpu_set():
   assert sets(TPU_NAME='local').stdout.strip() == 'base tpu'
 
 
+@pytest.mark.parametrize('vendor, device, there', [
+    ('0x1ae0', '0x0063', True), ('0x1ae0', '0x0042', False), ('0x8086', '0x0063', False)])
+def test_a_tpu_is_known_by_its_ids(tmp_path, vendor, device, there):
+  for name, text in (('vendor', vendor), ('device', device)):
+    (tmp_path / '0000:00:04.0').mkdir(exist_ok=True)
+    (tmp_path / '0000:00:04.0' / name).write_text(f'{text}\n')
+  found = subprocess.run(['bash', '-c', f'source launch/setup.sh; has_tpu {tmp_path}'], cwd=ROOT)
+  assert (found.returncode == 0) == there
+
+
 def test_a_gpu_machine_gets_the_cuda_set(tmp_path):
   (tmp_path / 'nvidia-smi').write_text('#!/bin/sh\necho "GPU 0"\n')
   (tmp_path / 'nvidia-smi').chmod(0o755)

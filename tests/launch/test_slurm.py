@@ -72,10 +72,11 @@ def test_slurm_processes_learn_who_they_are(machine, tmp_path):
   machine.answer(('hostnames', 0, 'n1\nn2'))
   (tmp_path / 'launch').mkdir()
   (tmp_path / 'launch' / 'run.sh').write_text(
-      'echo "$CVQ_COORDINATOR $CVQ_PROCESS $CVQ_PROCESSES $CVQ_RESTARTS|$1|$2"')
+      'echo "$CVQ_COORDINATOR $CVQ_PROCESS $CVQ_PROCESSES $CVQ_RESTARTS $SRUN_CPUS_PER_TASK|$1|$2"')
   (tmp_path / 'list').write_text('--a=1\n--config=x --b=c\\ d\n')
   result = subprocess.run(
       ['bash', ROOT / 'launch' / 'slurm_job.sh', f'--sweep-list={tmp_path}/list'], cwd=tmp_path,
-      env=machine.environment | JOB | {'SLURM_ARRAY_TASK_ID': '2'}, text=True,
+      env=machine.environment | JOB | {'SLURM_ARRAY_TASK_ID': '2', 'SLURM_CPUS_PER_TASK': '6'},
+      text=True,
       capture_output=True, check=True)
-  assert result.stdout == 'n1:20007 1 2 0|--config=x|--b=c d\n'
+  assert result.stdout == 'n1:20007 1 2 0 6|--config=x|--b=c d\n'
