@@ -171,7 +171,10 @@ def validate_devices(config: Any, devices: int, processes: int) -> None:
 
 
 def validate_image_shape(config: Any, shape: tuple[int, int, int]) -> None:
-  """Checks that encoder and decoder fit the images and each other. Raises UserError."""
+  """Checks that encoder and decoder fit images [H, W, C] and each other. Raises UserError."""
+  if shape[2] not in (1, 3):
+    raise UserError(f'Images of {shape[2]} channels: pictures need 1 (grey) or 3 (RGB).\n'
+                    'Let the dataset\'s `read` return as many.')
   m, strides = config.model, {}
   parts = {'model.encoder': m.encoder, 'model.decoder': m.decoder} \
       if config.method == 'ct_vae' else {'model': m}     # a baseline's decoder mirrors its encoder

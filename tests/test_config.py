@@ -117,6 +117,12 @@ def test_images_that_encoder_and_decoder_do_not_fit(fields, match):
     configuration.validate_image_shape(config, (64, 64, 1))
 
 
+def test_images_of_two_or_four_channels_are_refused():
+  for channels in (2, 4):
+    with pytest.raises(UserError, match=f'{channels} channels: pictures need 1'):
+      configuration.validate_image_shape(dsprites.get_config(), (64, 64, channels))
+
+
 def test_work_directory_that_is_or_lies_in_a_file(tmp_path):
   (tmp_path / 'file').write_text('')
   for path in (tmp_path / 'file', tmp_path / 'file' / 'deeper'):

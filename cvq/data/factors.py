@@ -51,6 +51,10 @@ class FactorSpace:
     object.__setattr__(self, 'factors', tuple(self.factors))
     if not self.factors or len(set(self.names)) != len(self.factors):
       raise UserError(f'A factor space needs factors with distinct names, not {self.names}.')
+    dotted = [name for name in self.names if '.' in name]
+    if dotted:
+      raise UserError(f'Factor {dotted[0]!r}: a name has no dot, by which reports and tables find '
+                      'figures.\nUse _ instead.')
 
   @property
   def names(self) -> tuple[str, ...]:

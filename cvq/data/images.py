@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 from cvq.data.factors import FactorSpace
+from cvq.errors import UserError
 
 
 class Images(abc.ABC):
@@ -46,12 +47,14 @@ class Images(abc.ABC):
 
 
 class ArrayImages(Images):
-  """Images held in memory. array: [num_images, H, W, C] uint8."""
+  """Images held in memory. array: [num_images, H, W, C] uint8. combination: see `Images`."""
 
-  def __init__(self, space: FactorSpace, array: np.ndarray):
-    if array.ndim != 4 or array.shape[0] != space.num_images or array.dtype != np.uint8:
-      raise ValueError(f'{array.dtype} {array.shape}: expected uint8 [{space.num_images}, H, W, C]')
-    self.space, self.image_shape, self._array = space, array.shape[1:], array
+  def __init__(self, space: FactorSpace, array: np.ndarray, combination: np.ndarray | None = None):
+    self.space, self.combination = space, combination
+    if array.ndim != 4 or array.shape[0] != self.num_images or array.dtype != np.uint8:
+      raise UserError(f'{array.dtype} {array.shape}: expected uint8 [{self.num_images}, H, W, C], '
+                      'an image for each combination of factors, or for each of `combination`.')
+    self.image_shape, self._array = array.shape[1:], array
 
   def read(self, index: np.ndarray) -> np.ndarray:
     return self._array[index]

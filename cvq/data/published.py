@@ -5,11 +5,13 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import importlib.util
 import io
 import itertools
+import os
 import pathlib
 from typing import Any, Iterator
 
@@ -160,7 +162,14 @@ def _obtain(builder: Any, file: File, data_dir: pathlib.Path) -> pathlib.Path:
   path = data_dir / file.name
   if path.exists():
     return path
-  partial = path.with_name(f'{path.name}.partial')
+  with _alone(data_dir):
+    if not path.exists():                              # another process was faster
+      _fetch(builder, file, data_dir, path.with_name(f'{path.name}.partial')).replace(path)
+  return path
+
+
+def _fetch(builder: Any, file: File, data_dir: pathlib.Path, partial: pathlib.Path) -> pathlib.Path:
+  """Downloads a file into `partial`, and checks it."""
   try:
     _download(file, partial)
   except requests.RequestException as error:
@@ -171,7 +180,23 @@ def _obtain(builder: Any, file: File, data_dir: pathlib.Path) -> pathlib.Path:
     partial.unlink()
     raise _unobtainable(builder, data_dir, f'what came for {file.name} ({size:,} bytes) does not '
                         f'have the checksum {file.digest} and was deleted')
-  return partial.replace(path)
+  return partial
+
+
+@contextlib.contextmanager
+def _alone(folder: pathlib.Path) -> Iterator[None]:
+  """Waits until no other process, of this machine or another, downloads into a folder."""
+  place = os.open(folder, os.O_RDONLY)
+  try:
+    with contextlib.suppress(OSError):                 # some file systems have no locks
+      try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        print(f'Another process downloads into {folder}; waiting for it.', flush=True)
+        fcntl.flock(place, fcntl.LOCK_EX)
+    yield
+  finally:
+    os.close(place)
 
 
 def _download(file: File, partial: pathlib.Path) -> None:

@@ -69,6 +69,7 @@ def test_a_factor_of_one_value_never_moves():
     (lambda s: Factor('empty', 0), "'empty' has size 0"),
     (lambda s: Factor('odd', 2, 'round'), "kind 'round'"),
     (lambda s: FactorSpace((Factor('a', 2), Factor('a', 2))), 'distinct names'),
+    (lambda s: FactorSpace((Factor('hue.floor', 2),)), "'hue.floor': a name has no dot"),
 ])
 def test_bad_input_names_the_value_and_the_range(space, call, message):
   with pytest.raises(UserError, match=message):

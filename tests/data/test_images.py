@@ -8,6 +8,7 @@ import pytest
 
 from cvq.data.factors import Factor, FactorSpace
 from cvq.data.images import ArrayImages, SpriteImages
+from cvq.errors import UserError
 
 SPACE = FactorSpace((Factor('shape', 4), Factor('posX', 5), Factor('posY', 3)))
 
@@ -62,5 +63,8 @@ def test_array_images():
   images = ArrayImages(SPACE, array)
   assert images.image_shape == (4, 4, 3)
   chex.assert_trees_all_equal(images.read(np.asarray([5, 5, 0])), array[[5, 5, 0]])
-  with pytest.raises(ValueError, match=r'\[60, H, W, C\]'):
+  with pytest.raises(UserError, match=r'\[60, H, W, C\]'):
     ArrayImages(SPACE, array[:59])
+  photographs = ArrayImages(SPACE, array[:7], np.asarray([3, 3, 59, 0, 1, 2, 3]))
+  assert photographs.num_images == 7
+  chex.assert_trees_all_equal(photographs.factors(np.asarray(2)), SPACE.to_factors(np.asarray(59)))

@@ -1,5 +1,6 @@
 """Downloads from a server on this machine that can fail in the ways servers do."""
 
+from concurrent import futures
 import contextlib
 import hashlib
 import http.server
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 from PIL import Image
@@ -150,6 +152,18 @@ def test_download_without_a_known_checksum(tmp_path, server, partial):
   (tmp_path / 'some.bin.partial').write_bytes(partial)
   check(builder_of(published.File('some.bin', server.url)), tmp_path)
   assert (tmp_path / 'some.bin').read_bytes() == CONTENT
+
+
+def test_a_second_process_waits_for_the_first_ones_download(tmp_path, server, builder, capfd):
+  obtain = lambda: published._obtain(builder, builder.files[0], tmp_path)
+  with futures.ThreadPoolExecutor(1) as pool:
+    with published._alone(tmp_path):
+      second = pool.submit(obtain)
+      while 'waiting for it' not in capfd.readouterr().out:
+        time.sleep(.01)
+      (tmp_path / 'some.bin').write_bytes(CONTENT)
+    assert second.result(60).read_bytes() == CONTENT
+  assert server.asked == []
 
 
 def test_only_what_is_missing_is_downloaded(tmp_path, server):
