@@ -12,7 +12,7 @@ Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed
   paper    Gendron et al. 2023: convolutional MCQ-VAE, then the CT layer on frozen codes.
 
   --config=configs/celeb_a.py:smoke
-  --config=configs/celeb_a.py:paper,batch=8
+  --config=configs/celeb_a.py:paper,seed=1
   --config.dataset.attributes="('Male', 'Smiling', 'Young')"
 """
 

@@ -110,7 +110,7 @@ def base() -> ConfigDict:
 
   c.pretrain = p = ConfigDict()     # reconstruction only
   p.steps = 150
-  p.batch_size = 64
+  p.batch_size = 32                  # of pairs, whose images are both encoded: 64
   p.learning_rate = 2e-3
   p.warmup = 100
   p.decay = 'constant'              # constant | cosine | exponential
@@ -180,7 +180,7 @@ def experiment(arg: str, name: str, source: str, *, images: int, transitions: in
   """A preset on a dataset.
 
   Args:
-    arg: of get_config: a preset and shorthands, as in 'paper,batch=8'.
+    arg: of get_config: a preset and shorthands, as in 'smoke,batch=8'.
     name, source: of the dataset.
     images, transitions: of the training split, as the paper samples them: up to 1,000 pairs for
       each factor step and direction, 70 % of them for training.
@@ -206,7 +206,7 @@ def experiment(arg: str, name: str, source: str, *, images: int, transitions: in
 
 
 def _parse(arg: str) -> tuple[str, dict[str, int]]:
-  """'paper,batch=8' -> ('paper', {'train.batch_size': 8}). Raises UserError."""
+  """'smoke,batch=8' -> ('smoke', {'train.batch_size': 8}). Raises UserError."""
   name, fields = '', {}
   for part in filter(None, arg.split(',')):
     key, equals, value = part.partition('=')
@@ -297,7 +297,7 @@ def _paper(config: ConfigDict, images: int, transitions: int) -> None:
   w.no_parent = gamma * .1
 
   p, t = config.pretrain, config.train
-  p.batch_size = 64
+  p.batch_size = 32                  # of pairs, whose images are both encoded: 64
   p.learning_rate = t.learning_rate = 5e-4
   p.warmup = 0
   p.decay = t.decay = 'exponential'
@@ -313,7 +313,7 @@ def _paper(config: ConfigDict, images: int, transitions: int) -> None:
   config.log.every = 100
   config.log.evaluate_every = config.log.picture_every = config.checkpoint.every = 5000
   t.mode_weights = (float(images), float(transitions), float(transitions))
-  p.decay_every = images // p.batch_size
+  p.decay_every = images // (2 * p.batch_size)
   p.steps = 20 * p.decay_every
   t.decay_every = (images + 2 * transitions) // t.batch_size
   t.steps = 100 * t.decay_every

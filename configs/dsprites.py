@@ -11,7 +11,7 @@ Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed
   paper    Gendron et al. 2023: convolutional MCQ-VAE, then the CT layer on frozen codes.
 
   --config=configs/dsprites.py:smoke
-  --config=configs/dsprites.py:paper,batch=8
+  --config=configs/dsprites.py:paper,seed=1
 """
 
 from ml_collections import ConfigDict

@@ -12,7 +12,7 @@ Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed
   paper    Gendron et al. 2023: convolutional MCQ-VAE, then the CT layer on frozen codes.
 
   --config=configs/sprites.py:smoke
-  --config=configs/sprites.py:paper,batch=8
+  --config=configs/sprites.py:paper,seed=1
 """
 
 from ml_collections import ConfigDict

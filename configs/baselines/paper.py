@@ -21,8 +21,8 @@ _EPOCHS = 20, 100                                      # of the two stages in th
 
 def get_config(arg: str = '') -> ConfigDict:
   """The experiment on a dataset. Raises UserError for an unknown one."""
-  short, preset = common.dataset(arg, 'paper')
-  config, _ = common.dataset(arg.replace('smoke', ''), 'paper', preset='paper')
+  short, preset = common.dataset(arg, 'paper_reduced')
+  config, _ = common.dataset(arg.replace('smoke', ''), 'paper_reduced', preset='paper')
   config.preset = preset
   config.dataset.transitions_per_step, config.dataset.actions = 0, 'levelled'
   for part in ('evaluation', 'log', 'checkpoint'):
@@ -33,6 +33,7 @@ def get_config(arg: str = '') -> ConfigDict:
   m.encoder.residual_blocks = m.decoder.residual_blocks = 2
   m.transition.edge_hidden = 32
   m.transition.hidden = 16
+  config.pretrain.batch_size = 64
   config.pretrain.steps = 60 if preset else 1200
   if 'steps=' not in arg:
     config.train.steps = 60 if preset else 3000
