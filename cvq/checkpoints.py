@@ -11,13 +11,14 @@ that is cut or lost, but not a changed bit: checksums are kept and compared.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
-from typing import Any
+from typing import Any, Callable
 
 import chex
 import jax
@@ -81,9 +82,13 @@ class Checkpoints:
     Raises:
       Unwritable: an earlier or this checkpoint could not be written.
       Diverged: the state is not finite; it would take the place of a good one.
+      UserError: either, on other processes than the first.
     """
-    if self._manager is None:
-      return
+    _on_first(self._manager is not None and functools.partial(
+        self._save, step, state, data=data, config=config, progress=progress, metrics=metrics))
+
+  def _save(self, step: int, state: Any, *, data: dict, config: Any, progress: dict,
+            metrics: dict | None) -> None:
     state = jax.tree.map(np.asarray, jax.device_get(state))
     bad = integrity.not_finite(state)
     if bad:
@@ -199,9 +204,10 @@ class Checkpoints:
     self._manager.reload()
 
   def wait(self) -> None:
-    """Returns when everything is on disk. Raises Unwritable where that failed."""
-    if self._manager is None:
-      return
+    """Returns when everything is on disk. Raises Unwritable (or UserError) where that failed."""
+    _on_first(self._manager is not None and self._wait)
+
+  def _wait(self) -> None:
     try:
       self._manager.wait_until_finished()
     except (OSError, ValueError) as error:
@@ -212,6 +218,27 @@ class Checkpoints:
     self.wait()
     if self._manager is not None:
       self._manager.close()
+
+
+def _on_first(act: Callable[[], None] | bool) -> None:
+  """Does something on process 0, the only one with an `act`; what it raises, all processes raise.
+
+  Else the others would wait for a process that has left.
+  """
+  problem = None
+  try:
+    if act:
+      act()
+  except UserError as error:
+    problem = error
+  code, text = json.loads(parallel.text_from_first(json.dumps(
+      [0, ''] if problem is None else [problem.code, str(problem)])))
+  if problem is not None:
+    raise problem
+  if code:
+    error = UserError(text)
+    error.code = code
+    raise error
 
 
 def _unwritable(folder: pathlib.Path, error: Exception) -> Unwritable:

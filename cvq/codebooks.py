@@ -92,6 +92,9 @@ def revive(key: jax.Array, latents: jax.Array, codebook: jax.Array, usage: jax.A
            ) -> tuple[jax.Array, jax.Array]:
   """Puts codes that were not used since the last revival where latents are badly served.
 
+  Code n takes the n-th draw: where few are dead, those of a high index get one of the later, whose
+  latents are served less badly.
+
   Args:
     latents: [B, V, d] of all devices. codebook: [K, N, d]. usage: [K, N] counts.
 

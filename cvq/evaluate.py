@@ -111,7 +111,7 @@ def _codes(table: dict, counts: np.ndarray) -> dict:
 
 
 def evaluate(config: Any, workdir: str) -> dict:
-  """Evaluates the newest good checkpoint of a work directory and writes evaluation.json."""
+  """Evaluates the newest good checkpoint of a work directory; see `write_evaluation`."""
   run, restored = open_checkpoint(config, workdir, mode='evaluate')
   return write_evaluation(run, restored.state, config, workdir)
 
@@ -162,9 +162,16 @@ def evaluate_run(run: session.Run, state: Any, config: Any) -> dict:
 
 
 def write_evaluation(run: session.Run, state: Any, config: Any, workdir: str) -> dict:
-  """Evaluates, writes WORKDIR/evaluation.json atomically, and returns what it holds."""
+  """Evaluates, writes WORKDIR/evaluation.json atomically, and returns what it holds.
+
+  On another split than the run was started with it is evaluation-SPLIT.json.
+  """
   result = evaluate_run(run, state, config)
   if parallel.first():
-    files.write_json(pathlib.Path(workdir) / 'evaluation.json', result)
+    split, own = result['split'], stored_config.split(workdir)
+    name = 'evaluation.json' if split == own else f'evaluation-{split}.json'
+    files.write_json(pathlib.Path(workdir) / name, result)
     print(headline.headline(result))
+    if split != own:
+      print(f'Written to {pathlib.Path(workdir) / name}, beside that of the split {own}.')
   return result

@@ -1,8 +1,8 @@
 """Every term of the loss as a plain function of arrays. Weights live in config.loss.
 
 Conventions: images [B, H, W, C] in [0, 1]; B batch, T targets per x, M hypotheses, V variables,
-S graph nodes; graphs have row = child, column = parent. Every function returns a scalar, a mean
-over the batch, so that the mean over devices is the value for the whole batch.
+S graph nodes; graphs have row = child, column = parent. A term is a scalar, a mean over the batch,
+so that the mean over devices is the value for the whole batch.
 Source: Gendron et al. 2023, section 4; DESIGN section 3.
 """
 
@@ -98,7 +98,9 @@ def global_steps(x: jax.Array, y: jax.Array, shifts: jax.Array) -> tuple[jax.Arr
 
 
 def global_spacing(x: jax.Array, y: jax.Array, shifts: jax.Array, spacing: jax.Array) -> jax.Array:
-  """(|step| - spacing)^2 of the variable that the action moves: how far a step leads, on average.
+  """(step - spacing)^2 of the variable that the action moves, the step's sign that of the action.
+
+  It makes spacing what a step leads to on average; one the wrong way counts as negative.
 
   Args:
     x, y, shifts: as in `global_steps`. spacing: [G], the only one that it moves.

@@ -50,6 +50,12 @@ def check(workdir: str, config: Any, *, but: tuple[str, ...] = ()) -> None:
                     'Choose another --workdir, or give the config that it was started with.')
 
 
+def split(workdir: str) -> str:
+  """The split that the run of a work directory is evaluated on."""
+  path = pathlib.Path(workdir) / 'config.json'
+  return files.read_json(path, 'Put a good copy back.')['evaluation']['split']
+
+
 def write(workdir: str, config: Any) -> None:
   """Writes WORKDIR/config.json, whole or not at all, where there is none yet."""
   path = pathlib.Path(workdir) / 'config.json'

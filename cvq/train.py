@@ -112,7 +112,7 @@ class Loop:
     self.state = parallel.place(self.state)
     self.iterators = {
         name: self._iterator(name, positions.get(name))
-        for name in ('pretrain', 'train', 'train_global')}
+        for name in ('pretrain', 'train', 'train_global') if config[name].steps}
     self.train_steps = {
         mode: parallel.parallel_train_step(functools.partial(
             self.session.method.train_step, model=self.session.model,
@@ -189,6 +189,7 @@ class Loop:
       self.state, scalars = self.train_steps[mode](self.state, parallel.shard(batch))
       computed.append(scalars)
     self.step += 1
+    self.evaluation = None                             # it was of the state before
     self.buffer.append((self.step, scalars))
     self.seconds += time.monotonic() - start
     progress.update(self.step, self.config[stage].batch_size, waited)
@@ -251,7 +252,7 @@ class Loop:
         config=self.config, progress={'seconds': self.seconds, 'version': cvq.__version__,
                                       'device': parallel.describe()},
         metrics=figures)
-    self.saved, self.evaluation = self.step, None
+    self.saved = self.step
 
   def close(self) -> None:
     """Waits for what is still being written."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cvq import checkpoints, integrity
-from cvq.errors import UserError
+from cvq.errors import Diverged, UserError
 from tests import small
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -55,6 +55,21 @@ def test_round_trip_is_exact(store):
   chex.assert_trees_all_equal(restored.state, state_of(7))
   assert restored.data == {'train': {'next_index': 7}}
   assert restored.progress == {'seconds': 7., 'version': 'test'}
+
+
+def test_other_processes_raise_what_the_first_one_met(store, monkeypatch):
+  told = []
+  monkeypatch.setattr(checkpoints.parallel, 'text_from_first', lambda text: told.append(text) or text)
+  bad = {'step': jnp.int32(3), 'params': {'w': jnp.full((4, 3), jnp.nan)}}
+  arguments = dict(data={}, config=small.config(), progress={})
+  with pytest.raises(Diverged) as first:
+    store.save(3, bad, **arguments)
+  other = object.__new__(checkpoints.Checkpoints)          # as on a process that writes nothing
+  other._manager = None                                    # pylint: disable=protected-access
+  monkeypatch.setattr(checkpoints.parallel, 'text_from_first', lambda text: told[-1])
+  with pytest.raises(UserError, match='params.w is not finite') as second:
+    other.save(3, bad, **arguments)
+  assert str(second.value) == str(first.value) and second.value.code == first.value.code == 3
 
 
 def test_nothing_there_restores_none(store):

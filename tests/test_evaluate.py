@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from cvq import evaluate, session
+from cvq import evaluate, session, stored_config
 from cvq.data import pipeline
 from tests import tiny
 
@@ -38,6 +38,21 @@ def test_alone_it_gives_the_figures_that_training_ended_with(tiny_run, tmp_path)
   result = evaluate.evaluate(tiny.get_config(), str(workdir))
   assert json.loads((workdir / 'evaluation.json').read_text()) == result
   assert result | {'seconds': 0} == trained | {'seconds': 0}
+
+
+def test_another_split_leaves_the_evaluation_of_the_run_alone(tmp_path, monkeypatch, capsys):
+  config = tiny.get_config()
+  stored_config.write(str(tmp_path), config)
+  monkeypatch.setattr(evaluate, 'evaluate_run', lambda run, state, config: {
+      'split': config.evaluation.split})
+  monkeypatch.setattr(evaluate.headline, 'headline', str)
+  for split in ('test', 'validation'):
+    config.evaluation.split = split
+    evaluate.write_evaluation(None, None, config, str(tmp_path))
+  found = {path.name: json.loads(path.read_text()) for path in tmp_path.glob('evaluation*')}
+  assert found == {'evaluation.json': {'split': 'test'},
+                   'evaluation-validation.json': {'split': 'validation'}}
+  assert 'evaluation-validation.json' in capsys.readouterr().out
 
 
 def test_global_level_counts_what_moved_and_what_stayed():

@@ -182,7 +182,7 @@ def _check(probabilities: np.ndarray, actions: np.ndarray, num_actions: int,
   if visible is not None and np.shape(visible) != actions.shape:
     raise ValueError(f'visible is {np.shape(visible)} for {actions.size} actions.')
   if not actions.size:
-    raise UserError('There is no transition to score. Raise evaluation.examples above 0.')
+    raise UserError('There is no transition to score: give at least one pair.')
   outside = actions[(actions < 0) | (actions >= num_actions)]
   if outside.size:
     raise UserError(f'Action {outside[0]} is out of range; there are {num_actions}: '

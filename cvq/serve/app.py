@@ -149,8 +149,9 @@ def refuse_strangers(request: flask.Request, hosts: tuple[str, ...]) -> None:
   everywhere = not {'0.0.0.0', '::'}.isdisjoint(hosts)
   if name not in {'localhost', '127.0.0.1', '::1', *map(str.lower, hosts)} and not (
       everywhere and _is_address(name)):
-    raise exceptions.Forbidden('This page answers under its own address only; open the one that '
-                               'the terminal shows.')
+    raise exceptions.Forbidden(
+        'This page answers under the address only that it was started with: open it by this '
+        "machine's numeric address, or start it with --host=NAME.")
   origin = request.headers.get('Origin')
   if request.method != 'GET' and (
       (origin is not None and urllib.parse.urlsplit(origin).netloc.lower() != header.lower())

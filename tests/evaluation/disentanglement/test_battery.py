@@ -34,6 +34,11 @@ def test_wide_representations_get_fewer_samples_for_slow_metrics(factors, monkey
   b.battery(wide[:, :b.WIDE], factors)
   assert asked['dci'] == {}
   assert found['mig']['samples'] == 900
+  many = np.zeros((20_000, 1), int), np.arange(20_000)[:, None] % 2
+  monkeypatch.setattr(b, 'CHEAP', dict.fromkeys(('mig', 'beta_vae'), lambda x, y, seed: {}))
+  samples = {name: row['samples'] for name, row in b.battery(*many).items()}
+  assert samples == dict.fromkeys(b.SLOW, 15_000) | {
+      'mig': 10_000, 'beta_vae': 15_000, 'infomec': 10_000}
 
 
 def test_what_cannot_be_scored_is_a_note_and_not_a_number(factors):
