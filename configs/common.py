@@ -110,7 +110,7 @@ def base() -> ConfigDict:
 
   c.pretrain = p = ConfigDict()     # reconstruction only
   p.steps = 150
-  p.batch_size = 32                  # of pairs, whose images are both encoded: 64
+  p.batch_size = 64
   p.learning_rate = 2e-3
   p.warmup = 100
   p.decay = 'constant'              # constant | cosine | exponential
