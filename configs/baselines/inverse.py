@@ -13,7 +13,7 @@ from configs.baselines import common
 def get_config(arg: str = '') -> ConfigDict:
   """The experiment on a dataset. Raises UserError for an unknown one."""
   return common.start(
-      arg, 'inverse', smoke={'widths': (16, 16, 32, 32), 'hidden': 64},
+      arg, 'inverse', steps=10_000, smoke={'widths': (16, 16, 32, 32), 'hidden': 64},
       model={'widths': (32, 64, 64, 128),       # a stride-2 convolution each
              'hidden': 256},
       loss={'retrieval': 1.})

@@ -145,7 +145,8 @@ def multi_step() -> Table:
       'image is shown to the model after each of its actions, which is more to go by; it takes the '
       'likeliest one again or (search) the first of a new plan of at most 4. The search of cvq '
       'counts the steps that its global level sees left to go; an inverse model predicts no image, '
-      'so it has no search.',
+      'so it has no search. That of beta-VAE, Ada-GVAE and QLAE is of before 93c559b, when several '
+      'orders of the same actions could fill its beam.',
       ('dataset', 'method'),
       tuple(column(n, how) for n in lengths for how in hows),
       plain(('ours', 'inverse', 'beta_vae', 'ada_gvae', 'qlae'), ('dsprites', 'shapes3d')),

@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder of the baselines, as large as ours in time, not in kind."""
+"""Convolutional encoder and decoder of the latent baselines."""
 
 from __future__ import annotations
 
