@@ -141,7 +141,7 @@ class ScoreRetrievalTest(parameterized.TestCase):
       retrieval.score_retrieval(np.full((2, 6), 1 / 6), np.array([0, action]), NAMES)
 
   def test_refuses_nothing_and_nan(self):
-    with self.assertRaisesRegex(UserError, 'evaluation.examples'):
+    with self.assertRaisesRegex(UserError, 'at least one pair'):
       retrieval.score_retrieval(np.zeros((0, 6)), np.zeros(0, int), NAMES)
     posterior, actions = _random(n=4)
     posterior[2, 1] = np.nan
