@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-import runpy
+import re
 import sys
 from typing import Any, NamedTuple
 
@@ -103,28 +103,23 @@ def _explain(argv: list[str], error: Exception) -> str:
     return ('The folder configs/ is not on the path of Python.\nGive the command in the folder that '
             'holds it (that of README.md), or name that folder by PYTHONPATH.')
   missing = isinstance(error, (AttributeError, LookupError))       # says absl of a field
-  known = _fields(argv)
   for argument in argv:
-    if known and argument.startswith('--config.'):
-      about = _about_field(
-          argument.partition('=')[0].removeprefix('--config.'), known, missing)
+    if argument.startswith('--config.'):
+      name = argument.partition('=')[0].removeprefix('--config.')
+      about = _about_field(name, str(error) if missing else '')
       if about:
         return about
   message = str(error).splitlines()[0] if str(error) else type(error).__name__
   return f'{message}\nSee --help; configs/common.py lists all fields and their types.'
 
 
-def _fields(argv: list[str]) -> list[str]:
-  """Fields of the config that a command line names; none where it is that which fails."""
-  try:
-    path, _, arg = _config_values(argv)[-1].partition(':')
-    return [field for field, _ in leaves(runpy.run_path(path)['get_config'](*[arg][:bool(arg)]))]
-  except Exception:  # pylint: disable=broad-except
-    return []
+def _about_field(name: str, missing: str) -> str:
+  """What is wrong with a field's name; empty if nothing is.
 
-
-def _about_field(name: str, known: list[str], missing: bool) -> str:
-  """What is wrong with a field's name; empty if nothing is."""
+  missing: what absl says of a field that is not there, which names a part of it, or ''.
+  """
+  from configs import common                   # lies beside the package, not in it
+  known = [field for field, _ in leaves(common.base())]
   inside = [field for field in known if field.startswith(f'{name}.')]
   if inside:
     return (f'--config.{name} is a group of fields.\n'
@@ -132,6 +127,8 @@ def _about_field(name: str, known: list[str], missing: bool) -> str:
   plain, bracket, index = name.partition('[')
   if not missing or (plain in known and not bracket):
     return ''
+  if plain not in known and not set(plain.split('.')) & set(re.findall(r'\w+', missing)):
+    return ''                                  # a field of this dataset or baseline alone
   if plain in known:
     return f'--config.{plain} has no element [{index}.\nGive all: --config.{plain}=(...)'
   near = difflib.get_close_matches(name, known, n=2)

@@ -16,6 +16,7 @@ def test_imbalanced_training_is_evaluated_balanced_and_as_drawn(tmp_path, capsys
   config = tiny.get_config()
   config.dataset.update(imbalance='scale=1000', actions='natural', data_dir=str(tmp_path))
   run = session.open_run(config)
+  stored_config.write(str(tmp_path), config)
   result = evaluate.write_evaluation(run, run.state, config, str(tmp_path))
   assert json.loads((tmp_path / 'evaluation.json').read_text()) == result
   balanced, drawn = result['retrieval'], result['imbalanced']['retrieval']
