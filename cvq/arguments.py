@@ -100,8 +100,8 @@ def _known_files() -> str:
 def _explain(argv: list[str], error: Exception) -> str:
   """One or two lines on flags that absl refused."""
   if isinstance(error, ModuleNotFoundError) and error.name == 'configs':
-    return ('The folder configs/ is not on the path of Python.\nGive the command in the folder that '
-            'holds it (that of README.md), or name that folder by PYTHONPATH.')
+    return ('The folder configs/ is not on the path of Python.\nGive the command in the folder '
+            'that holds it (that of README.md), or name that folder by PYTHONPATH.')
   missing = isinstance(error, (AttributeError, LookupError))       # says absl of a field
   for argument in argv:
     if argument.startswith('--config.'):
