@@ -120,19 +120,15 @@ class Checkpoints:
         no checkpoint of `step`.
     """
     abstract = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
-    found = problem = None
-    if self._manager is not None:
-      try:
-        found = self._read(abstract, step, set_aside)
-      except UserError as error:
-        problem = str(error)
-    said = json.loads(parallel.text_from_first(json.dumps(
-        {'problem': problem} if found is None else
-        {'problem': None, 'step': found.step, 'data': found.data, 'progress': found.progress})))
-    problem = said.pop('problem')
-    if problem:
-      raise UserError(problem)
-    if not said:
+    found = None
+
+    def read() -> dict | None:
+      nonlocal found
+      found = self._read(abstract, step, set_aside)
+      return found and {'step': found.step, 'data': found.data, 'progress': found.progress}
+
+    said = _on_first(self._manager is not None and read)
+    if said is None:
       return None
     values = parallel.from_first(abstract if found is None else found.state)
     return Restored(state=jax.tree.map(jnp.asarray, values), **said)
@@ -220,25 +216,32 @@ class Checkpoints:
       self._manager.close()
 
 
-def _on_first(act: Callable[[], None] | bool) -> None:
-  """Does something on process 0, the only one with an `act`; what it raises, all processes raise.
+def _on_first(act: Callable[[], Any] | bool) -> Any:
+  """Does something on process 0, the only one with an `act`; the others learn how it ended.
 
-  Else the others would wait for a process that has left.
+  Else they would wait for a process that has left.
+
+  Returns:
+    What `act` returned, on every process; fit for JSON.
+
+  Raises:
+    UserError: what `act` raised, on every process.
   """
-  problem = None
+  problem = value = None
   try:
     if act:
-      act()
+      value = act()
   except UserError as error:
     problem = error
-  code, text = json.loads(parallel.text_from_first(json.dumps(
-      [0, ''] if problem is None else [problem.code, str(problem)])))
+  code, text, value = json.loads(parallel.text_from_first(json.dumps(
+      [0, '', value] if problem is None else [problem.code, str(problem), None])))
   if problem is not None:
     raise problem
   if code:
     error = UserError(text)
     error.code = code
     raise error
+  return value
 
 
 def _unwritable(folder: pathlib.Path, error: Exception) -> Unwritable:
