@@ -246,7 +246,7 @@ def _smoke(config: ConfigDict) -> None:
 
 
 def _best(config: ConfigDict) -> None:
-  """Three times as long, with a second round of messages and alternatives: these pay only then."""
+  """Three times as many joint steps; a second round of messages and alternatives pay only then."""
   config.model.transition.rounds = config.model.transition.alternatives = 2
   config.train.steps *= 3
   config.train_global.steps *= 2

@@ -7,7 +7,7 @@ Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed
            Directed retrieval .998, factor 1.000 on the test split (seed 0, half an hour on one CPU
            core).
   smoke    the same at a small size, to see everything once.
-  best     three times as long, with a second round of messages and alternatives.
+  best     three times as many joint steps, a second round of messages and alternatives.
   paper    Gendron et al. 2023: convolutional MCQ-VAE, then the CT layer on frozen codes.
 
   --config=configs/dsprites.py:smoke

@@ -2,13 +2,13 @@ r"""SmallNORB: category 5, instance 10, elevation 9, azimuth 18 (a circle), ligh
 
   python -m cvq.main --config=configs/smallnorb.py
 
-The six files (261 MB) are downloaded on first use, or taken from --config.dataset.data_dir. The
+The six files (263 MB) are downloaded on first use, or taken from --config.dataset.data_dir. The
 split is of images, as everywhere: it is not the published one of instances.
 
 Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed`):
   (none)   the default model: patch-local codes, tied embeddings, explicit mask and graph.
   smoke    the same at a small size, to see everything once.
-  best     three times as long, with a second round of messages and alternatives.
+  best     three times as many joint steps, a second round of messages and alternatives.
   paper    Gendron et al. 2023: convolutional MCQ-VAE, then the CT layer on frozen codes.
 
   --config=configs/smallnorb.py:smoke

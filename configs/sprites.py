@@ -8,7 +8,7 @@ github.com/YingzhenLi/Sprites (CC-BY-SA 3.0 / GPL 3.0). Once prepared, they need
 Presets, after a colon; fields may follow as shorthands (`batch`, `steps`, `seed`):
   (none)   the default model: patch-local codes, tied embeddings, explicit mask and graph.
   smoke    the same at a small size, to see everything once.
-  best     three times as long, with a second round of messages and alternatives.
+  best     three times as many joint steps, a second round of messages and alternatives.
   paper    Gendron et al. 2023: convolutional MCQ-VAE, then the CT layer on frozen codes.
 
   --config=configs/sprites.py:smoke

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains, and starts again where that helps: bash launch/run.sh FLAGS of cvq.main
-# Every machine of a run starts it; the other launchers do so.
+# Every machine of a run starts it; sweep.sh, slurm.sh and tpu.sh do so.
 #
 # Codes of cvq.main after which the same command goes on from the last checkpoint:
 #   143  it was told to stop (preemption) and has saved

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by local.sh and test.sh: a virtual environment with the pinned project in it, made once.
+# Sourced by the other launchers: a virtual environment with the pinned project in it, made once.
 #
 #   CVQ_VENV     folder of the environment (default .venv in the repository)
 #   CVQ_JAX      cpu | cuda13 | tpu; default: what the machine has

@@ -14,11 +14,14 @@ from configs.baselines import common
 def get_config(arg: str = '') -> ConfigDict:
   """The experiment on a dataset. Raises UserError for an unknown one."""
   config = common.latent(
-      arg, 'qlae',
+      arg, 'qlae', steps=5_000,
       model={'latents': 12,                     # about twice the factors
              'codes': 10},                      # values of a latent
       loss={'reconstruction': 1.,               # mean over pixels
             'quantization': .01,                # moves values to latents
             'commitment': .01})                 # moves latents to values
+  if config.dataset.name == 'sprites':
+    config.model.latents = 18
+  config.train.learning_rate = 3e-3
   config.train.weight_decay = .1
   return config

@@ -1,4 +1,4 @@
-"""Loads what `cvq.api.export` wrote. Needs JAX and NumPy; no model, no Flax, no training code."""
+"""Loads what `cvq.api.export` wrote. Needs JAX, NumPy and flatbuffers: no Flax, no model."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ the likelier the action. What the autoencoder is, `vae` and `qlae` say.
 from __future__ import annotations
 
 import abc
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -50,7 +51,9 @@ class Latent(nn.Module, abc.ABC):
   def setup(self):
     self.decoder = Decoder(self.widths, self.hidden, self.image_shape)
     self.transition = Mlp(self.width, self.num_actions)
-    self.log_temperature = self.param('log_temperature', nn.initializers.zeros, ())
+    # About where it ends: a step of Adam moves it by no more than the learning rate.
+    self.log_temperature = self.param(
+        'log_temperature', nn.initializers.constant(math.log(.1)), ())
 
   def __call__(self, images: jax.Array, actions: jax.Array):
     """Touches every parameter. images: [n, H, W, C]."""

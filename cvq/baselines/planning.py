@@ -15,7 +15,8 @@ def search(predict: Callable[[np.ndarray], Any], z_x: np.ndarray, z_y: np.ndarra
   """The actions whose predictions come nearest to a target.
 
   What our own search knows of actions holds here too: of sequences with the same actions only the
-  nearest goes on, and none holds an action and its opposite.
+  nearest goes on, and none holds an action and its opposite; nothing is done where the latents are
+  equal, and nowhere else.
 
   Args:
     predict: [m, L] -> [m, A, L], where every action leads.
@@ -28,7 +29,8 @@ def search(predict: Callable[[np.ndarray], Any], z_x: np.ndarray, z_y: np.ndarra
   square = lambda points: np.square(points - z_y[:, None]).sum(-1)
   points, paths = z_x[:, None], np.zeros((n, 1, 0), int)
   far = square(points)                                                       # [n, kept]
-  best, nearest, counts = [[] for _ in range(n)], far[:, 0], None
+  best, counts = [[] for _ in range(n)], None
+  nearest = np.where((z_x == z_y).all(-1), 0., np.inf)
   for _ in range(steps):
     kept = points.shape[1]
     led = np.asarray(predict(points.reshape(n * kept, latents)))

@@ -39,7 +39,7 @@ class Figure:
 
 
 def curves(report: dict) -> list[Figure]:
-  """Training curves: accuracy and image error with validation, then every loss term."""
+  """Training curves: accuracy and image error with validation, then the loss and its main terms."""
   def series(name: str, key: str) -> list[charts.Series]:
     curve = report['curves'].get(key)
     return [(name, curve['step'], curve['value'])] if curve else []

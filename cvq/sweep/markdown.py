@@ -9,7 +9,7 @@ from typing import Iterable
 
 from cvq.sweep import cells as cell_module, curves
 from cvq.sweep.cells import Column, Row, Table
-from cvq.sweep.goals import Goals
+from cvq.sweep.goals import Figure, Goal, Goals
 
 INTRODUCTION = """# Results
 
@@ -35,11 +35,9 @@ with the flags that gave that run then; their commands have those that give it n
 
 Our default was chosen on validation data over many tries. Of beta-VAE and Ada-GVAE two learning
 rates were tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE
-another weight of the KL term; of the paper's method three rates; of the inverse model three, with
-1 % of the transitions, and two lengths, of which the longer one retrieves more; of QLAE two rates,
-of which the higher one, 3e-3, retrieves more (.77 of the actions on validation, dSprites) and is
-not in the tables yet. The inverse model has the time of our local level; the others have a little
-to much less (see the minutes), and are to get it too.
+another weight of the KL term; of the paper's method three rates and two proportions of its modes;
+of the inverse model three, with 1 % of the transitions, and two lengths, of which the longer one
+retrieves more; of QLAE two rates. All of them have about the time of our local level.
 
 An empty field was not measured, or does not apply.
 """
@@ -68,14 +66,21 @@ def _goals(goals: Goals | None, found: dict[str, dict]) -> list[str]:
   for goal in goals.goals:
     values, limit = goal.figure.values(found), goal.limit(found)
     lines.append(line([
-        goal.title, '' if limit is None else f'{goal.sign} {limit:.{goal.digits}f}',
+        goal.title, '' if limit is None else f'{goal.sign} {_bound(goal, limit, found)}',
         _mean(list(values.values()), goal.digits), ', '.join(map(str, values)),
         {True: 'yes', False: 'no', None: 'not measured'}[goal.met(found)]]))
   return [*lines, '']
 
 
+def _bound(goal: Goal, limit: float, found: dict[str, dict]) -> str:
+  text = f'{limit:.{goal.digits}f}'
+  if not isinstance(goal.bound, Figure):
+    return text
+  return f'{text} (of {", ".join(map(str, goal.bound.values(found)))})'
+
+
 def _section(table: Table, found: dict[str, dict]) -> str:
-  cells = tuple(cell for row in table.rows for cell in row.cells)
+  cells = tuple(dict.fromkeys(cell for row in table.rows for cell in row.cells))
   done = table.results(cells, found)
   missing = [cell.name for cell in cells if cell.name not in done]
   lines = [f'## {table.title}', '', textwrap.fill(table.text, 100, break_on_hyphens=False), '']

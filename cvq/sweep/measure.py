@@ -62,8 +62,9 @@ def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
   A model with a global level is judged by that, and besides, under 'local', by its codes.
 
   Returns:
-    {'images', 'columns', 'trained', 'untrained': metric -> scores, 'local': the same of the
-    codes}; {} without representation.
+    {'images', 'columns', 'trained', 'untrained': metric -> scores, 'notes': metric -> what is to
+    be known of those of the trained one, 'local': the same of the codes}; {} without
+    representation.
   """
   del workdir
   rng = np.random.default_rng(config.evaluation.seed)
@@ -72,14 +73,14 @@ def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
   factors = run.dataset.images.factors(index)
   if represent(run, state, index[:1]) is None:
     return {}
-  scores = lambda array, cheap: {
-      name: part['scores'] for name, part in battery.battery(
-          array, factors, cheap=cheap, tell=_tell).items()}
+  part = lambda parts, key: {name: found[key] for name, found in parts.items() if found[key]}
 
   def judged(whole: bool) -> dict:
-    trained = represent(run, state, index, whole=whole)
-    return {'columns': trained.shape[1], 'trained': scores(trained, False),
-            'untrained': scores(represent(run, run.state, index, whole=whole), not whole)}
+    trained, untrained = (represent(run, of, index, whole=whole) for of in (state, run.state))
+    known = battery.battery(trained, factors, tell=_tell)
+    floor = battery.battery(untrained, factors, cheap=not whole, tell=_tell)
+    return {'columns': trained.shape[1], 'trained': part(known, 'scores'),
+            'untrained': part(floor, 'scores'), 'notes': part(known, 'notes')}
 
   found = {'images': len(index)}
   if getattr(run.model, 'global_level', None) is None:

@@ -21,6 +21,11 @@ from cvq.sweep import cells as cell_module
 from cvq.sweep.cells import Cell
 
 
+# What a result holds besides its measurements.
+_OF_TRAINING = {'cell', 'config', 'fields', 'seed', 'arguments', 'command', 'evaluation', 'machine',
+                'training_seconds', 'device', 'versions', 'revision'}
+
+
 class Failed(Exception):
   """A cell's process failed; the message is its last word and where the whole log is."""
 
@@ -93,7 +98,8 @@ class Runner:
                   lock: int) -> None:
     start = time.monotonic()
     trained = status == cell_module.PARTLY and (workdir / 'checkpoints').is_dir()
-    found = cell_module.result(cell, self._results) if trained else {}     # of the same model alone
+    held = cell_module.result(cell, self._results) or {}
+    found = held if trained else {}                      # measurements of the same model alone
     if not trained:
       self._tell(f'{cell.name}: {"goes on" if status == cell_module.UNFINISHED else "starts"}')
       self._child(['-m', 'cvq.main', *cell.arguments], workdir, lock)
@@ -103,7 +109,8 @@ class Runner:
           'evaluation': files.read_json(
               workdir / 'evaluation.json', 'Move the work directory away.'),
           'machine': machine(), 'training_seconds': training_seconds(workdir)}
-    missing = sorted(needed - found.keys())
+    # All that was known of another training is measured anew.
+    missing = sorted((needed | held.keys() - _OF_TRAINING) - found.keys())
     self._child(['-m', 'cvq.sweep.measure', *cell.arguments, f'--measure={",".join(missing)}'],
                 workdir, lock)
     measured = files.read_json(workdir / 'measured.json', 'Move it away.')

@@ -23,12 +23,12 @@ def test_search_finds_the_nearest_end_over_all_sequences():
   for steps in (1, 2, 3):
     plans, far = planning.search(predict, z_x, z_y, steps, 4 ** steps)
     for i in range(6):
-      ends = [z_x[i] + MOVES[list(actions)].sum(0) for length in range(steps + 1)
+      ends = [z_x[i] + MOVES[list(actions)].sum(0) for length in range(1, steps + 1)
               for actions in itertools.product(range(4), repeat=length)]
       least = min(np.square(np.asarray(end) - z_y[i]).sum() for end in ends)
       np.testing.assert_allclose(far[i], least)
       np.testing.assert_allclose(np.square(z_x[i] + MOVES[plans[i]].sum(0) - z_y[i]).sum(), least)
-      assert len(plans[i]) <= steps
+      assert 1 <= len(plans[i]) <= steps
 
 
 def test_orders_of_the_same_actions_do_not_fill_the_beam():
@@ -39,9 +39,11 @@ def test_orders_of_the_same_actions_do_not_fill_the_beam():
   assert sorted(plans[0]) == [0, 2, 2] and far == [0.]
 
 
-def test_nothing_is_done_where_nothing_has_to_be():
-  plans, far = planning.search(predict, np.zeros((1, 2)), np.zeros((1, 2)), 3, 2)
-  assert plans == [[]] and far == [0.]
+def test_nothing_is_done_where_nothing_has_to_be_and_nowhere_else():
+  near = np.array([[0., 0.], [.1, 0.]])                # of the second every action leads away
+  plans, far = planning.search(predict, np.zeros((2, 2)), near, 3, 4)
+  assert plans == [[], [0]]
+  np.testing.assert_allclose(far, [0, .81])
 
 
 def test_a_narrow_beam_is_greedy():
