@@ -78,7 +78,8 @@ def _bound(goal: Goal, limit: float, found: dict[str, dict]) -> str:
   text = f'{limit:.{goal.digits}f}'
   if not isinstance(goal.bound, Figure):
     return text
-  return f'{text} (of {", ".join(map(str, goal.bound.values(found)))})'
+  seeds = list(goal.bound.values(found))
+  return f'{text} (seed{"s" if len(seeds) > 1 else ""} {", ".join(map(str, seeds))})'
 
 
 def _section(table: Table, found: dict[str, dict]) -> str:

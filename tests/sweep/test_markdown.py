@@ -139,7 +139,7 @@ def test_goals_are_judged_by_the_mean_of_the_seeds_that_there_are(tmp_path):
   assert section(text, 'Goals').splitlines()[-7:] == [
       '| reached | ≥ 0.88 | 0.88 ± 0.18 | 0, 2 | yes |',
       '| missed | ≥ 0.876 | 0.875 ± 0.177 | 0, 2 | no |',
-      '| no better | > 0.88 (of 0) | 0.88 ± 0.18 | 0, 2 | no |',
+      '| no better | > 0.88 (seed 0) | 0.88 ± 0.18 | 0, 2 | no |',
       '| small | ≤ 0.0030 | 0.0030 ± 0.0014 | 0, 2 | yes |',
       '| share | ≤ 0.00400 | 0.00333 ± 0.00094 | 0, 2 | yes |',
       '| unknown | < 1.000 |  |  | not measured |',
