@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the other launchers: a virtual environment with the pinned project in it, made once.
+# Sourced by local.sh, test.sh, run.sh, sweep.sh and slurm.sh: a virtual environment with the pinned
+# project in it, made once.
 #
 #   CVQ_VENV     folder of the environment (default .venv in the repository)
 #   CVQ_JAX      cpu | cuda13 | tpu; default: what the machine has

@@ -76,7 +76,7 @@ def start(arg: str, name: str, *, steps: int, model: dict, loss: dict, smoke: di
   Args:
     arg, name: as for `dataset`; `name` is also the method.
     steps: of training. On one core of an Intel Xeon our local level takes 16 minutes, 10,000 steps
-      of the inverse model 14, 3,500 of a VAE and 5,000 of QLAE about 16.
+      of the inverse model 14, 3,500 of a VAE 13 to 17, 5,000 of QLAE 17.
     model, loss: fields of config.model and config.loss, in place of ours.
     smoke: fields of the model in the smoke preset.
   """

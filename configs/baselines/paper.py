@@ -6,11 +6,11 @@ r"""Gendron et al. 2023 at a width and a length for two CPU cores: the preset `p
 
 Its two stages, losses and modes are kept, and its learning rates fall as far over the shorter run.
 It sees the transitions that all methods do, every action equally often, where the paper draws few
-and some actions rarely; and the modes as often as there are images, transitions and transitions, as
-in the paper. Narrower: convolutions, latents, edge scorer and heads, and two residual blocks for
-six. The rates are higher than the paper's 5e-4, as there are a hundred and thousands of times fewer
-steps: in these the transition's posterior stays near chance at 5e-4, and did not settle at 2e-3.
-The mistakes of its code are mended (tests/test_mistakes.py).
+and some actions rarely. Its three modes are drawn in the proportion of images, transitions and
+transitions, as in the paper: here about 1 : 10 : 10. Narrower: convolutions, latents, edge scorer
+and heads, and two residual blocks for six. The rates are higher than the paper's 5e-4, as its two
+stages have 134 and 3,410 times fewer steps: in these the transition's posterior stays near chance
+at 5e-4, and did not settle at 2e-3. The mistakes of its code are mended (tests/test_mistakes.py).
 """
 
 from ml_collections import ConfigDict

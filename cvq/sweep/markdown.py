@@ -37,9 +37,9 @@ Our default was chosen on validation data over many tries. Of beta-VAE and Ada-G
 rates were tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE
 another weight of the KL term; of the paper's method three rates and two proportions of its modes;
 of the inverse model three, with 1 % of the transitions, and two lengths, of which the longer one
-retrieves more; of QLAE two rates and two weight decays, of which the one kept shrinks weights by
-half over these few steps, to nothing over the published 200,000. All of them have about the time of
-our local level.
+retrieves more; of QLAE two rates (3e-3, the higher one, retrieves more) and two weight decays (.1
+retrieves more than 1; it shrinks weights by half over these few steps, to nothing over the
+published 200,000). On dSprites all of them have about the time of our local level.
 
 An empty field was not measured, or does not apply.
 """

@@ -22,8 +22,8 @@ from cvq.sweep.cells import Cell
 
 
 # What a result holds besides its measurements.
-_OF_TRAINING = {'cell', 'config', 'fields', 'seed', 'arguments', 'command', 'evaluation', 'machine',
-                'training_seconds', 'device', 'versions', 'revision'}
+OF_TRAINING = {'cell', 'config', 'fields', 'seed', 'arguments', 'command', 'evaluation', 'machine',
+               'training_seconds', 'device', 'versions', 'revision'}
 
 
 class Failed(Exception):
@@ -97,11 +97,14 @@ class Runner:
   def _run_locked(self, cell: Cell, needed: set[str], workdir: pathlib.Path, status: str,
                   lock: int) -> None:
     start = time.monotonic()
-    trained = status == cell_module.PARTLY and (workdir / 'checkpoints').is_dir()
+    anew = workdir / '.anew'         # there while the run is not that of the JSON
+    trained = (status == cell_module.PARTLY and (workdir / 'checkpoints').is_dir()
+               and not anew.exists())
     held = cell_module.result(cell, self._results) or {}
     found = held if trained else {}                      # measurements of the same model alone
     if not trained:
       self._tell(f'{cell.name}: {"goes on" if status == cell_module.UNFINISHED else "starts"}')
+      anew.touch()
       self._child(['-m', 'cvq.main', *cell.arguments], workdir, lock)
       found = {
           'cell': cell.name, 'config': cell.config, 'fields': dict(cell.fields),
@@ -110,12 +113,13 @@ class Runner:
               workdir / 'evaluation.json', 'Move the work directory away.'),
           'machine': machine(), 'training_seconds': training_seconds(workdir)}
     # All that was known of another training is measured anew.
-    missing = sorted((needed | held.keys() - _OF_TRAINING) - found.keys())
+    missing = sorted((needed | held.keys() - OF_TRAINING) - found.keys())
     self._child(['-m', 'cvq.sweep.measure', *cell.arguments, f'--measure={",".join(missing)}'],
                 workdir, lock)
     measured = files.read_json(workdir / 'measured.json', 'Move it away.')
     # Revision, versions and device stay those of the training, should more be measured later.
     files.write_json(self._results / f'{cell.name}.json', measured | found)
+    anew.unlink(missing_ok=True)
     took = time.monotonic() - start
     self._tell(f'{cell.name}: finished, {took / 60:.1f} minutes')
 

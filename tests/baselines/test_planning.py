@@ -24,7 +24,8 @@ def test_search_finds_the_nearest_end_over_all_sequences():
     plans, far = planning.search(predict, z_x, z_y, steps, 4 ** steps)
     for i in range(6):
       ends = [z_x[i] + MOVES[list(actions)].sum(0) for length in range(1, steps + 1)
-              for actions in itertools.product(range(4), repeat=length)]
+              for actions in itertools.product(range(4), repeat=length)
+              if not any((a + 2) % 4 in actions for a in actions)]
       least = min(np.square(np.asarray(end) - z_y[i]).sum() for end in ends)
       np.testing.assert_allclose(far[i], least)
       np.testing.assert_allclose(np.square(z_x[i] + MOVES[plans[i]].sum(0) - z_y[i]).sum(), least)

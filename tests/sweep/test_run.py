@@ -50,6 +50,7 @@ def test_finished_cells_hold_all_that_repeats_them_and_are_not_run_again(sweep):
   assert found['evaluation'] == {'retrieval': {'directed': .5}} and found['seed'] == 1
   assert found['fields'] == {'train.steps': 3} and found['score'] == {'score': .5}
   assert found['training_seconds'] == 90 and found['revision'] == 'abc' and found['machine']
+  assert found.keys() == run.OF_TRAINING | {'score'}
   assert sweep.status(GOOD, 'score') == 'finished'
   failed, told = sweep({GOOD: {'score'}})
   assert failed == [] and told == ['good: finished before']
@@ -72,6 +73,8 @@ def test_a_further_measurement_does_not_train_again(sweep):
 def test_measurements_of_another_training_are_made_anew(sweep):
   sweep({GOOD: {'one'}})
   shutil.rmtree(sweep.runs / 'good' / 'checkpoints')
+  (sweep.runs / 'good' / 'checkpoints' / '1').mkdir(parents=True)
+  (sweep.runs / 'good' / '.anew').touch()              # a run of its own that was broken off
   sweep({GOOD: {'two'}})
   assert sweep.calls(GOOD)[-2:] == ['cvq.main ', 'cvq.sweep.measure one,two']
   assert sweep.status(GOOD, 'one', 'two') == 'finished'
