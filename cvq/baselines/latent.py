@@ -51,7 +51,7 @@ class Latent(nn.Module, abc.ABC):
   def setup(self):
     self.decoder = Decoder(self.widths, self.hidden, self.image_shape)
     self.transition = Mlp(self.width, self.num_actions)
-    # About where it ends: a step of Adam moves it by no more than the learning rate.
+    # Where QLAE's ends: a step of Adam moves it by no more than about the learning rate.
     self.log_temperature = self.param(
         'log_temperature', nn.initializers.constant(math.log(.1)), ())
 

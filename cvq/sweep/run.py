@@ -20,7 +20,6 @@ from cvq.errors import UserError
 from cvq.sweep import cells as cell_module
 from cvq.sweep.cells import Cell
 
-
 # What a result holds besides its measurements.
 OF_TRAINING = {'cell', 'config', 'fields', 'seed', 'arguments', 'command', 'evaluation', 'machine',
                'training_seconds', 'device', 'versions', 'revision'}
