@@ -93,6 +93,7 @@ def base() -> ConfigDict:
   w.reconstruction = 200.           # mean over pixels, x and y
   w.codebook = 20.
   w.commitment = 5.
+  w.code_entropy = 0.               # codes used alike, each latent sure of its own
   w.action_nll = .02                # sum over variables
   w.action_image = 200.             # reconstruction of y from the predicted vectors
   w.retrieval = 1.                  # cross-entropy of the posterior over actions

@@ -13,6 +13,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+CODE_TEMPERATURE = .1        # of the choice of a code that `code_entropy` assumes
+TINY = 1e-30
+
 
 def reconstruction(outputs: jax.Array, images: jax.Array, likelihood: str) -> jax.Array:
   """Mean over pixels of -log p(image), up to a constant: [..., H, W, C] twice -> [].
@@ -41,6 +44,32 @@ def commitment(latents: jax.Array, vectors: jax.Array, codebooks: int) -> jax.Ar
   """||z - sg(e)||^2: moves latents; `beta` is its weight. Shapes as in `codebook`."""
   chex.assert_equal_shape([latents, vectors])
   return codebooks * jnp.square(latents - jax.lax.stop_gradient(vectors)).mean()
+
+
+def code_entropy(latents: jax.Array, codebook: jax.Array, axis_name: str | None = None
+                 ) -> jax.Array:
+  """H(code | z) - H(code): least where every latent is sure of its code, and codes are used alike.
+
+  A latent takes codes by softmax(-|z - e|^2 / CODE_TEMPERATURE). Mean over latents, and over
+  codebooks. In [-log N, log N]. Source: Yu et al. 2023 (MAGVIT-v2), section 3.1.
+
+  Args:
+    latents: [B, V, d]. codebook: [K, N, d].
+    axis_name: over which devices meet; their mean is then the value of all latents, and has its
+      gradient.
+  """
+  k, _, d = codebook.shape
+  z = latents.reshape(latents.shape[0], k, -1, d)
+  near = 2 * jnp.einsum('bksd,knd->bksn', z, codebook) - jnp.sum(codebook ** 2, -1)[:, None]
+  log_p = jax.nn.log_softmax(near / CODE_TEMPERATURE)      # |z|^2 is the same for all codes
+  p = jnp.exp(log_p)
+  share = p.mean((0, 2))                                                     # [K, N]
+  everywhere = jax.lax.stop_gradient(share)
+  if axis_name is not None:
+    everywhere = jax.lax.pmean(everywhere, axis_name)
+  # Held constant: the derivative of its log only adds the sum of the shares, which is 1.
+  log_share = jnp.log(jnp.maximum(everywhere, TINY))
+  return (share * log_share).sum(-1).mean() - (p * log_p).sum(-1).mean()
 
 
 def negative_log_likelihood(log_prob: jax.Array) -> jax.Array:

@@ -33,14 +33,14 @@ def slice_batch(quantized: Quantized, start: int, stop: int) -> Quantized:
 
 
 def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CTVAE, config: Any,
-              mode: str) -> tuple[jax.Array, dict]:
+              mode: str, axis_name: str | None = None) -> tuple[jax.Array, dict]:
   """Loss of one batch and everything the step needs besides its gradient.
 
   Args:
     params, stats: of the model.
     batch: x uint8 [B, H, W, C], y uint8 [B, T, H, W, C], action int [B, T].
     key: for Gumbel samples and noise.
-    model, config, mode: static.
+    model, config, mode: static. axis_name: over which devices meet, if they do.
 
   Returns:
     loss [], and a dict of `terms` (unweighted, by name), `figures` (of interest), `quantized`
@@ -65,6 +65,9 @@ def objective(params: Any, stats: Any, batch: dict, key: jax.Array, *, model: CT
     chosen = vq.look_up(quantized.codes, quantized.codebook)
     terms['codebook'] = losses.codebook(quantized.latents, chosen, k)
     terms['commitment'] = losses.commitment(quantized.latents, chosen, k)
+    if config.loss.code_entropy:
+      terms['code_entropy'] = losses.code_entropy(
+          quantized.latents, quantized.codebook, axis_name)
     outputs = apply(model.decode, quantized.vectors)
     terms['reconstruction'] = losses.reconstruction(outputs, images, model.likelihood)
 

@@ -75,7 +75,7 @@ def train_step(state: TrainState, batch: dict, *, model: CTVAE,
   def loss_of(params):
     return objectives.objective(
         _freeze(params, trainable), state.stats, batch, own_key, model=model, config=config,
-        mode=mode)
+        mode=mode, axis_name=axis_name)
 
   value_and_grad = jax.value_and_grad(loss_of, has_aux=True)
   if config.train.products == 'bfloat16':

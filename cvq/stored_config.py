@@ -15,6 +15,7 @@ _OF_TIED = ('messages', 'reach', 'inner')
 MAY_DIFFER = ('dataset.data_dir', 'log.trace')
 # What was done before these fields gave a choice.
 BEFORE = {
+    'loss': {'code_entropy': 0.},
     'train': {'products': 'float32', 'predicted': 'first', 'optimizer': 'adam'},
     'model': {'temperature': 1., 'quantizer': {'gradient': 'straight_through'},
               'transition': {'messages': 'attention', 'reach': 2, 'inner': 32, 'rounds': 1,

@@ -5,6 +5,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.stats import entropy
 
 from cvq import losses
 from cvq.models import prediction as pred
@@ -113,6 +114,39 @@ class LossesTest(chex.TestCase, parameterized.TestCase):
       gradients = jax.grad(loss, (0, 1))(z, e, 2)
       self.assertEqual(float(jnp.abs(gradients[still]).max()), 0.)
       self.assertGreater(float(jnp.abs(gradients[1 - still]).min()), 0.)
+
+  @chex.variants(with_jit=True, without_jit=True)
+  def test_code_entropy_equals_a_loop(self):
+    z, e = jax.random.normal(jax.random.key(0), (B, 4, 3)), jax.random.normal(
+        jax.random.key(1), (2, N, 3))
+    found = self.variant(losses.code_entropy)(z, e)
+    expected = 0.
+    for k in range(2):                                   # of codebook k: its two variables
+      p = [np.exp(-np.square(np.asarray(z)[b, v] - np.asarray(e)[k]).sum(-1) / .1)
+           for b in range(B) for v in (2 * k, 2 * k + 1)]
+      p = [row / row.sum() for row in p]
+      expected += (np.mean(entropy(p, axis=1)) - entropy(np.mean(p, axis=0))) / 2
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+  def test_code_entropy_is_least_where_every_code_is_chosen_alike_and_surely(self):
+    e = 9. * jnp.eye(N)[None]
+    alike, one = e, jnp.broadcast_to(e[:, :1], e.shape)
+    np.testing.assert_allclose(losses.code_entropy(alike, e), -np.log(N), rtol=1e-5)
+    np.testing.assert_allclose(losses.code_entropy(one, e), 0., atol=1e-5)
+    chex.assert_tree_all_finite(jax.grad(losses.code_entropy, (0, 1))(one, e))
+
+  @parameterized.parameters(0, 1)
+  def test_code_entropy_of_devices_has_the_gradient_of_all_latents(self, of):
+    z, e = jax.random.normal(jax.random.key(0), (4, 4, 3)), jax.random.normal(
+        jax.random.key(1), (2, N, 3))
+    both = lambda axis_name: lambda z, e: jax.value_and_grad(losses.code_entropy, of)(
+        z, e, axis_name)
+    value, gradient = both(None)(z, e)
+    values, gradients = jax.vmap(both('batch'), in_axes=(0, None), axis_name='batch')(
+        z.reshape(2, 2, 4, 3), e)
+    np.testing.assert_allclose(values.mean(), value, rtol=1e-5)
+    gradients = gradients.mean(0) if of else gradients.reshape(z.shape) / 2
+    chex.assert_trees_all_close(gradients, gradient, rtol=1e-4, atol=1e-6)
 
   def test_negative_log_likelihood_sums_over_variables(self):
     log_prob = -jnp.ones((B, T, V))

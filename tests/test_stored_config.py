@@ -34,7 +34,7 @@ def test_config_of_another_run_is_refused_with_the_differences(tmp_path):
     ('model.transition.alternatives', '1', 2), ('model.transition.edges', 'learned', 'all'),
     ('model.transition.self_edges', 'learned', 'all'),
     ('model.transition.mistake', 'none', 'clamped'),
-    ('model.quantizer.gradient', 'straight_through', 'rotation')])
+    ('loss.code_entropy', '0.0', .1), ('model.quantizer.gradient', 'straight_through', 'rotation')])
 def test_a_run_from_before_a_field_gave_a_choice_goes_on_as_it_was(tmp_path, field, before, other):
   config = lambda **other: small.config(**{
       'model__transition__messages': 'attention', 'train__optimizer': 'adam',

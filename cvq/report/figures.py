@@ -17,6 +17,7 @@ _CURVES = {
     'action_image': ('Image after an action', '{a pixel}'),
     'action_nll': ('Codes of y under the action', 'nats an image'),
     'codebook': ('Codebook', 'squared distance'),
+    'code_entropy': ('Entropy of the codes given latents, less that of the codes', 'nats'),
     'edge_kl': ('KL of the edges to their prior', 'nats an edge'),
     'graph_size': ('Parents of a node', 'edges'),
     'base_nll': ('Codes of x without action', 'nats an image'),
