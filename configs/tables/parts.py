@@ -28,7 +28,7 @@ def ablations() -> Table:
       ('few_codes', '32 codes in each codebook'): {'model__quantizer__codes': 32},
       ('no_revival', 'dead codes stay dead'): {'model__quantizer__revive_every': 0},
       ('entropy', 'dead codes stay dead, entropy regularised'): {
-          'model__quantizer__revive_every': 0, 'loss__code_entropy': .1},
+          'model__quantizer__revive_every': 0, 'loss__code_entropy': 1.},
       ('ema', 'codes by moving averages'): {'model__quantizer__learning': 'ema'},
       ('rotation', 'gradient by the rotation trick'): {'model__quantizer__gradient': 'rotation'},
       ('no_margin', 'patches without margin'): {'model__encoder__margin': 0},
