@@ -69,6 +69,36 @@ def _alike(images: Images, index: np.ndarray, other: np.ndarray, factor: np.ndar
   return alike
 
 
+def folded(images: Images, index: np.ndarray) -> np.ndarray:
+  """Factors as far as images tell them: every value becomes the lowest one that looks like it.
+
+  Look-alikes of look-alikes count, too; all other factors are the true ones.
+
+  Args:
+    images: of a full grid. index: [n] int.
+
+  Returns:
+    [n, F] int.
+  """
+  space, truth = images.space, images.factors(index)
+  result = truth.copy()
+  for factor, size in enumerate(space.sizes):
+    place, rows = truth.copy(), np.arange(len(index))
+    while len(rows):
+      lowest = place[:, factor].copy()
+      for value in reversed(range(size - 1)):
+        some = rows[place[rows, factor] > value]
+        other = place[some]
+        other[:, factor] = value
+        alike = _alike(images, space.to_index(place[some]), space.to_index(other),
+                       np.full(len(some), factor))
+        lowest[some[alike]] = value
+      rows = rows[lowest[rows] < place[rows, factor]]
+      place[:, factor] = lowest
+    result[:, factor] = place[:, factor]
+  return result
+
+
 def foreseeable(images: Images, source: np.ndarray, action: np.ndarray) -> np.ndarray:
   """How often the best single guess of y is right, for one who cannot tell x from its look-alikes.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import shlex
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 from cvq import files
 from cvq.errors import UserError
@@ -43,7 +43,8 @@ class Cell:
 @dataclasses.dataclass(frozen=True)
 class Column:
   """Attributes:
-    title: its head. figure: where it stands in a cell's JSON, names joined by dots.
+    title: its head. figure: where it stands in a cell's JSON, names joined by dots; those in braces
+      stand for words of the row.
     fold: makes one number of a figure that has several values, as `min`. digits: after the point.
   """
   title: str
@@ -51,10 +52,10 @@ class Column:
   fold: Callable[[list[float]], float] | None = None
   digits: int = 3
 
-  def value(self, result: dict) -> float | None:
-    """The figure of a cell; None where it has none."""
+  def value(self, result: dict, words: Mapping[str, str] = {}) -> float | None:
+    """The figure of a cell; None where it has none. words: of the row."""
     found: Any = result
-    for name in self.figure.split('.'):
+    for name in self.figure.format(**words).split('.'):
       found = found.get(name) if isinstance(found, dict) else None
     if self.fold is None:
       return found
@@ -67,9 +68,11 @@ class Column:
 class Row:
   """Attributes:
     labels: one for each label column of the table. cells: runs that differ in the seed alone.
+    words: what names in braces, of the figures of columns, stand for in this row.
   """
   labels: tuple[str, ...]
   cells: tuple[Cell, ...]
+  words: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Table:
   """Attributes:
     name: for --table. title, text: for readers. labels: heads of the label columns.
     measurements: names of `cvq.sweep.measure.MEASUREMENTS` that its cells need besides.
-    charts: drawn beneath it.
+    charts: drawn beneath it. of_runs: seeds and minutes are told; not where no run is judged.
   """
   name: str
   title: str
@@ -105,6 +108,7 @@ class Table:
   rows: tuple[Row, ...]
   measurements: tuple[str, ...] = ()
   charts: tuple[Chart, ...] = ()
+  of_runs: bool = True
 
   def results(self, cells: tuple[Cell, ...], found: dict[str, dict]) -> dict[str, dict]:
     """Of the cells that have all measurements, by name. found: of `finished`."""

@@ -45,8 +45,9 @@ def series(chart: Chart, table: Table, found: dict[str, dict]) -> list[charts.Se
   for name, figures in chart.lines:
     points = []
     for place, (labels, column) in enumerate(figures):
-      results = table.results(rows[labels].cells, found)
-      values = [column.value(result) for result in results.values()]
+      row = rows[labels]
+      results = table.results(row.cells, found)
+      values = [column.value(result, row.words) for result in results.values()]
       known = [value for value in values if value is not None]
       if known:
         points.append((place, statistics.fmean(known)))

@@ -8,7 +8,7 @@ import textwrap
 from typing import Iterable
 
 from cvq.sweep import cells as cell_module, curves
-from cvq.sweep.cells import Column, Row, Table
+from cvq.sweep.cells import Row, Table
 from cvq.sweep.goals import Figure, Goal, Goals
 
 INTRODUCTION = """# Results
@@ -89,11 +89,12 @@ def _section(table: Table, found: dict[str, dict]) -> str:
   lines = [f'## {table.title}', '', textwrap.fill(table.text, 100, break_on_hyphens=False), '']
   if len(missing) == len(cells):
     return '\n'.join([*lines, f'Not measured yet: `python -m cvq.sweep --table={table.name}`', ''])
-  heads = [*table.labels, *(column.title for column in table.columns), 'seeds', 'minutes']
+  heads = [*table.labels, *(column.title for column in table.columns),
+           *(['seeds', 'minutes'] if table.of_runs else [])]
   lines += [line(heads), line(['---'] * len(heads))]
   for row in table.rows:
     if results := list(table.results(row.cells, found).values()):
-      lines.append(line(_row(row, table.columns, results)))
+      lines.append(line(_row(row, table, results)))
   for chart in table.charts:
     if curves.series(chart, table, found):
       lines += ['', f'![{chart.title}]({curves.FOLDER}/{chart.name}.svg)', f'*{chart.title}*']
@@ -105,11 +106,13 @@ def _section(table: Table, found: dict[str, dict]) -> str:
   return '\n'.join(lines)
 
 
-def _row(row: Row, columns: tuple[Column, ...], results: list[dict]) -> list[str]:
+def _row(row: Row, table: Table, results: list[dict]) -> list[str]:
+  parts = [*row.labels, *(_mean([column.value(r, row.words) for r in results], column.digits)
+                          for column in table.columns)]
+  if not table.of_runs:
+    return parts
   seconds = [r['training_seconds'] for r in results if r.get('training_seconds') is not None]
-  return [*row.labels,
-          *(_mean([column.value(r) for r in results], column.digits) for column in columns),
-          ', '.join(str(r['seed']) for r in results),
+  return [*parts, ', '.join(str(r['seed']) for r in results),
           f'{statistics.fmean(seconds) / 60:.1f}' if seconds else '']
 
 

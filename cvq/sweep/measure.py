@@ -67,25 +67,49 @@ def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
     representation.
   """
   del workdir
-  rng = np.random.default_rng(config.evaluation.seed)
-  total = run.dataset.images.num_images
-  index = rng.choice(total, images, replace=False) if total > images else np.arange(total)
+  index = _sample(run, config, images)
   factors = run.dataset.images.factors(index)
   if represent(run, state, index[:1]) is None:
     return {}
-  part = lambda parts, key: {name: found[key] for name, found in parts.items() if found[key]}
 
   def judged(whole: bool) -> dict:
     trained, untrained = (represent(run, of, index, whole=whole) for of in (state, run.state))
     known = battery.battery(trained, factors, tell=_tell)
     floor = battery.battery(untrained, factors, cheap=not whole, tell=_tell)
-    return {'columns': trained.shape[1], 'trained': part(known, 'scores'),
-            'untrained': part(floor, 'scores'), 'notes': part(known, 'notes')}
+    return {'columns': trained.shape[1], 'trained': _part(known, 'scores'),
+            'untrained': _part(floor, 'scores'), 'notes': _part(known, 'notes')}
 
   found = {'images': len(index)}
   if getattr(run.model, 'global_level', None) is None:
     return found | judged(False)
   return found | judged(True) | {'local': judged(False)}
+
+
+def ceilings(run: session.Run, state: Any, config: Any, workdir: str, *,
+             images: int = IMAGES) -> dict:
+  """Every metric of the true factors themselves, and of what images tell of them.
+
+  Returns:
+    {'images', 'factors', 'folded': metric -> scores}, on the images of `disentanglement`;
+    without 'folded', `cvq.evaluation.oracle.folded`, where images are a sample of the combinations.
+  """
+  del state, workdir
+  index, of = _sample(run, config, images), run.dataset.images
+  scores = lambda found: _part(battery.battery(found, of.factors(index), tell=_tell), 'scores')
+  found = {'images': len(index), 'factors': scores(of.factors(index))}
+  return found if of.combination is not None else found | {
+      'folded': scores(judges.folded(of, index))}
+
+
+def _sample(run: session.Run, config: Any, images: int) -> np.ndarray:
+  """So many images of the whole dataset, or all: [n] int."""
+  rng, total = np.random.default_rng(config.evaluation.seed), run.dataset.images.num_images
+  return rng.choice(total, images, replace=False) if total > images else np.arange(total)
+
+
+def _part(parts: dict[str, dict], key: str) -> dict:
+  """Of a battery, by metric, where there is any."""
+  return {name: found[key] for name, found in parts.items() if found[key]}
 
 
 def multi_step(run: session.Run, state: Any, config: Any, workdir: str, *,
@@ -153,7 +177,8 @@ def _planned(model: Any, names: tuple[str, ...]) -> Callable:
   return choose
 
 
-MEASUREMENTS = {'disentanglement': disentanglement, 'multi_step': multi_step, 'oracle': oracle}
+MEASUREMENTS = {'disentanglement': disentanglement, 'ceilings': ceilings,
+                'multi_step': multi_step, 'oracle': oracle}
 
 
 def measure(config: Any, workdir: str, names: list[str]) -> dict:

@@ -89,6 +89,9 @@ def test_measurements_of_a_representation(whole, monkeypatch):
   for of in ('trained', 'untrained'):
     assert {'mig', 'factor_vae', 'beta_vae', 'irs'} <= part[of].keys()
   assert {'shown', 'shown_search', 'beam', 'greedy'} < found['multi_step']['2'].keys()
+  run, restored = evaluate.open_checkpoint(whole.config, str(whole.workdir), mode='evaluate')
+  most = measure.ceilings(run, restored.state, whole.config, str(whole.workdir), images=100)
+  assert most['factors']['mig']['mig'] > most['folded']['mig']['mig'] > part['trained']['mig']['mig']
   assert found['multi_step']['2']['pairs'] == 4 and found['versions']['cvq'] == cvq.__version__
   with pytest.raises(UserError, match="Unknown measurement 'mgi'"):
     measure.measure(whole.config, str(whole.workdir), ['mgi'])

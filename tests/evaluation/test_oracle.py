@@ -82,6 +82,19 @@ def test_foreseeable_by_hand():
       oracle.foreseeable(images, source, action), [1, .25, .5, 1, 1, 1])
 
 
+def test_values_are_folded_onto_the_lowest_that_looks_like_them():
+  """Every second angle looks alike, of kind 1 the last and the first by way of the one between."""
+  space = FactorSpace((Factor('kind', 3), Factor('angle', 5)))
+  angles = (0, 90, 0, 90, 0), (0, 200, 60, 255, 120), (0, 30, 60, 90, 120)
+  images = _images(space, [(100 * kind, v) for kind, row in enumerate(angles) for v in row])
+  assert not oracle.read_right(images, np.array([9]), np.array([[1, 0]])).all()
+  index = np.arange(15)[::-1]
+  got = oracle.folded(images, index)[::-1]
+  np.testing.assert_array_equal(got[:, 0], np.repeat([0, 1, 2], 5))
+  np.testing.assert_array_equal(
+      got[:, 1].reshape(3, 5), [[0, 1, 0, 1, 0], [0, 1, 0, 1, 0], [0, 1, 2, 3, 4]])
+
+
 class _Model:
   """A model that knows the grid; `move` says what it makes of (index, action)."""
 
