@@ -12,5 +12,5 @@ def tables() -> list[Table]:
   return [
       comparisons.retrieval(), comparisons.interventions(), comparisons.disentanglement(),
       comparisons.ceilings(), comparisons.imbalance(), comparisons.precision(),
-      comparisons.compositional(), comparisons.multi_step(), parts.ablations(), parts.graph(), comparisons.sample_efficiency(),
-      parts.mistakes()]
+      comparisons.compositional(), comparisons.multi_step(), parts.ablations(), parts.graph(),
+      comparisons.sample_efficiency(), parts.mistakes()]

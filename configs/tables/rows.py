@@ -17,8 +17,10 @@ SEEDS = {'dsprites-ours': (0, 1, 2), 'dsprites-inverse': (0, 1, 2),
          'dsprites-ours-pairs300': (0, 1, 2), 'dsprites-inverse-pairs300': (0, 1, 2)}
 # Without the global level, where fields differ from the default's.
 WITHOUT = ' cvq is without its global level.'
-# Hearts in the right half.
-HELD_OUT = {'dataset__splits': 'compositional', 'dataset__held_out': 'shape=2-2,posX=16-31'}
+# Hearts in the right half; ellipses as well; both but at the left.
+HELD_OUT, THIRD, HALF = (
+    {'dataset__splits': 'compositional', 'dataset__held_out': block}
+    for block in ('shape=2-2,posX=16-31', 'shape=1-2,posX=16-31', 'shape=1-2,posX=8-31'))
 FEW = {'dataset__transitions_per_step': 300}           # 1 % of those of dSprites
 SHORT = 1200             # joint steps of variations of our own model
 LOCAL = {'model__global_level__codes': 0, 'train_global__steps': 0}
