@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-CODE_TEMPERATURE = .1        # of the choice of a code that `code_entropy` assumes
-TINY = 1e-30
+CODE_TEMPERATURE = .1        # of the choice of a code in `code_entropy`; fits latents of length 1
+TINY = 1e-30                 # the share of a code that no latent is near
 
 
 def reconstruction(outputs: jax.Array, images: jax.Array, likelihood: str) -> jax.Array:
@@ -51,7 +51,7 @@ def code_entropy(latents: jax.Array, codebook: jax.Array, axis_name: str | None 
   """H(code | z) - H(code): least where every latent is sure of its code, and codes are used alike.
 
   A latent takes codes by softmax(-|z - e|^2 / CODE_TEMPERATURE). Mean over latents, and over
-  codebooks. In [-log N, log N]. Source: Yu et al. 2023 (MAGVIT-v2), section 3.1.
+  codebooks. In [-log N, 0]. Source: Yu et al. 2023 (MAGVIT-v2), section 3.1.
 
   Args:
     latents: [B, V, d]. codebook: [K, N, d].
@@ -60,7 +60,8 @@ def code_entropy(latents: jax.Array, codebook: jax.Array, axis_name: str | None 
   """
   k, _, d = codebook.shape
   z = latents.reshape(latents.shape[0], k, -1, d)
-  near = 2 * jnp.einsum('bksd,knd->bksn', z, codebook) - jnp.sum(codebook ** 2, -1)[:, None]
+  near = jnp.einsum('bksd,knd->bksn', z, codebook, precision=jax.lax.Precision.HIGHEST)
+  near = 2 * near - jnp.sum(codebook ** 2, -1)[:, None]
   log_p = jax.nn.log_softmax(near / CODE_TEMPERATURE)      # |z|^2 is the same for all codes
   p = jnp.exp(log_p)
   share = p.mean((0, 2))                                                     # [K, N]

@@ -11,6 +11,6 @@ def tables() -> list[Table]:
   """All tables, in the order of the page."""
   return [
       comparisons.retrieval(), comparisons.interventions(), comparisons.disentanglement(),
-      comparisons.ceilings(), comparisons.imbalance(), comparisons.precision(),
+      comparisons.true_factors(), comparisons.imbalance(), comparisons.precision(),
       comparisons.compositional(), comparisons.multi_step(), parts.ablations(), parts.graph(),
       comparisons.sample_efficiency(), parts.mistakes()]

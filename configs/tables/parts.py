@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.tables.rows import (
-    ALIKE, COPY, FEW, HELD_OUT, IMAGE, RETRIEVAL, SHORT, WITHOUT, variation, varied)
+    COPY, FEW, HELD_OUT, IMAGE, RETRIEVAL, SHORT, WITHOUT, variation, varied)
 from cvq.sweep.cells import Column, Row, Table
 
 
@@ -27,7 +27,7 @@ def ablations() -> Table:
       ('one_codebook', 'one codebook of 128 codes'): {'model__quantizer__codebooks': 1},
       ('few_codes', '32 codes in each codebook'): {'model__quantizer__codes': 32},
       ('no_revival', 'dead codes stay dead'): {'model__quantizer__revive_every': 0},
-      ('entropy', 'dead codes stay dead, entropy regularised'): {
+      ('entropy', 'dead codes stay dead, entropy regularised (weight 1)'): {
           'model__quantizer__revive_every': 0, 'loss__code_entropy': 1.},
       ('ema', 'codes by moving averages'): {'model__quantizer__learning': 'ema'},
       ('rotation', 'gradient by the rotation trick'): {'model__quantizer__gradient': 'rotation'},
@@ -45,7 +45,7 @@ def ablations() -> Table:
           'pretrain__steps': 675, 'train__steps': 675, 'train__trainable': 'transition'}}
   return Table(
       'ablations', 'Our parts, one by one',
-      f'dSprites, the default model with one thing changed, each after {SHORT:,} joint steps '
+      f'dSprites, the default model with what is said changed, each after {SHORT:,} joint steps '
       'instead of 3,850, where it is not as good yet.' + WITHOUT,
       ('model',),
       (*RETRIEVAL, IMAGE,
@@ -71,7 +71,7 @@ def graph() -> Table:
       '17 within reach on average. Learned and few: with a weight of .01 on the number of '
       'parents (`loss.graph_size`).' + WITHOUT,
       ('edges', 'split'),
-      (*ALIKE, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
+      (*RETRIEVAL, IMAGE, Column('parents', 'evaluation.codes.parents', digits=1)),
       tuple(Row((of, where), variation(
           'ours', '-'.join(filter(None, (name, split))), **fields, **part))
             for (name, of), fields in short(edges).items()

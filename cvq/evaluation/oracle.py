@@ -72,7 +72,8 @@ def _alike(images: Images, index: np.ndarray, other: np.ndarray, factor: np.ndar
 def folded(images: Images, index: np.ndarray) -> np.ndarray:
   """Factors as far as images tell them: every value becomes the lowest one that looks like it.
 
-  Look-alikes of look-alikes count, too; all other factors are the true ones.
+  That one becomes its own lowest, and so on; values that share none but a higher look-alike stay
+  apart. All other factors are the true ones.
 
   Args:
     images: of a full grid. index: [n] int.

@@ -85,20 +85,23 @@ def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
   return found | judged(True) | {'local': judged(False)}
 
 
-def ceilings(run: session.Run, state: Any, config: Any, workdir: str, *,
-             images: int = IMAGES) -> dict:
+def true_factors(run: session.Run, state: Any, config: Any, workdir: str, *,
+                 images: int = IMAGES) -> dict:
   """Every metric of the true factors themselves, and of what images tell of them.
 
   Returns:
-    {'images', 'factors', 'folded': metric -> scores}, on the images of `disentanglement`;
-    without 'folded', `cvq.evaluation.oracle.folded`, where images are a sample of the combinations.
+    {'images', 'whole', 'folded': metric -> scores}, on the images of `disentanglement`; without
+    'folded', `cvq.evaluation.oracle.folded`, where they are a sample of the combinations.
   """
   del state, workdir
-  index, of = _sample(run, config, images), run.dataset.images
-  scores = lambda found: _part(battery.battery(found, of.factors(index), tell=_tell), 'scores')
-  found = {'images': len(index), 'factors': scores(of.factors(index))}
-  return found if of.combination is not None else found | {
-      'folded': scores(judges.folded(of, index))}
+  source, index = run.dataset.images, _sample(run, config, images)
+  factors = source.factors(index)
+  scores = lambda representation: _part(
+      battery.battery(representation, factors, tell=_tell), 'scores')
+  found = {'images': len(index), 'whole': scores(factors)}
+  if source.combination is None:
+    found['folded'] = scores(judges.folded(source, index))
+  return found
 
 
 def _sample(run: session.Run, config: Any, images: int) -> np.ndarray:
@@ -177,7 +180,7 @@ def _planned(model: Any, names: tuple[str, ...]) -> Callable:
   return choose
 
 
-MEASUREMENTS = {'disentanglement': disentanglement, 'ceilings': ceilings,
+MEASUREMENTS = {'disentanglement': disentanglement, 'true_factors': true_factors,
                 'multi_step': multi_step, 'oracle': oracle}
 
 

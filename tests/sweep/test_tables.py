@@ -83,7 +83,7 @@ def test_columns_name_figures_that_exist(tiny_run):
   scores = {name: score(name) for name in names}
   judged = {'columns': 2, 'trained': scores, 'untrained': scores}
   result['disentanglement'] = judged | {'local': judged}
-  result['ceilings'] = {'factors': scores, 'folded': scores}
+  result['true_factors'] = {'whole': scores, 'folded': scores}
   ends = {'identical': 1., 'exact': 1.}
   result['multi_step'] = {
       str(n): {'beam': ends, 'greedy': ends, 'shown': ends, 'shown_search': ends}
