@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.tables.rows import (
-    CALIBRATION, COPY, FEW, HELD_OUT, IMAGE, RETRIEVAL, seeds, variation)
+    CALIBRATION, COPY, FEW, HALF, IMAGE, RETRIEVAL, seeds, variation)
 from cvq.sweep.cells import Column
 from cvq.sweep.goals import Figure, Goal, Goals
 
@@ -19,7 +19,9 @@ def goals() -> Goals:
       'cores. A goal counts as met where the mean over our seeds meets it. In the last three rows '
       'it is to exceed the mean over the seeds of the inverse model. Of these the first and the '
       'last are without the global level; in four steps both are shown the true image after each '
-      'action, and cvq plans anew.', (
+      'action, and cvq plans anew. Unseen combinations: half of them. The narrowest block of that '
+      'table, on which this goal was judged at first, has no steps of shape, and both methods '
+      'make no mistake there.', (
           Goal('retrieval of the action', action, '≥', .985),
           Goal('retrieval of the factor', factor, '≥', .995),
           Goal('retrieval of the weakest factor', weakest, '≥', .95),
@@ -41,7 +43,7 @@ def goals() -> Goals:
           Goal('codes in use, of the least used codebook', of('evaluation.codes.usage', fold=min),
                '≥', .9, 2),
           Goal('unseen combinations, retrieval of the action, against the inverse model',
-               *_against(RETRIEVAL[0], 'compositional', HELD_OUT)),
+               *_against(RETRIEVAL[0], 'half', HALF)),
           Goal('four steps end at the target, against the inverse model',
                of('multi_step.4.shown_search.identical'), '>',
                Figure(Column('', 'multi_step.4.shown.identical'), inverse)),
