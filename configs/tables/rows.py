@@ -11,9 +11,9 @@ NAMES = {
     'inverse': 'inverse model', 'beta_vae': 'beta-VAE', 'ada_gvae': 'Ada-GVAE', 'qlae': 'QLAE'}
 DRAWING = tuple(name for name in NAMES if name != 'inverse')      # methods with images to show
 DATASETS = {'dsprites': 'dSprites', 'shapes3d': 'Shapes3D', 'sprites': 'Sprites'}
-# Headline rows, of which most goals are; every other one has seed 0 alone.
-SEEDS = {'dsprites-ours': (0, 1, 2), 'dsprites-inverse': (0, 1, 2),
-         'dsprites-ours-pairs300': (0, 1, 2), 'dsprites-inverse-pairs300': (0, 1, 2)}
+# Headline rows, of which the goals are; every other one has seed 0 alone.
+SEEDS = dict.fromkeys((f'dsprites-{method}{variation}' for method in ('ours', 'inverse')
+                       for variation in ('', '-half', '-pairs300')), (0, 1, 2))
 # Without the global level, where fields differ from the default's.
 WITHOUT = ' cvq is without its global level.'
 # Hearts in the right half; ellipses as well; both but at the left.
