@@ -21,7 +21,7 @@ from tests import small
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / 'docs'
-PRESET = "dsprites.get_config('smoke,steps=160')"   # of the tutorial
+PRESET = "dsprites.get_config('smoke')"   # of the tutorial
 
 
 def python_blocks(page: str) -> list[str]:
