@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from cvq.models import quantizer as vq
+
 CODE_TEMPERATURE = .1        # of the choice of a code in `code_entropy`; fits latents of length 1
 TINY = 1e-30                 # the share of a code that no latent is near
 
@@ -58,11 +60,8 @@ def code_entropy(latents: jax.Array, codebook: jax.Array, axis_name: str | None 
     axis_name: over which devices meet; their mean is then the value of all latents, and has its
       gradient.
   """
-  k, _, d = codebook.shape
-  z = latents.reshape(latents.shape[0], k, -1, d)
-  near = jnp.einsum('bksd,knd->bksn', z, codebook, precision=jax.lax.Precision.HIGHEST)
-  near = 2 * near - jnp.sum(codebook ** 2, -1)[:, None]
-  log_p = jax.nn.log_softmax(near / CODE_TEMPERATURE)      # |z|^2 is the same for all codes
+  # |z|^2 is the same for all codes.
+  log_p = jax.nn.log_softmax(2 * vq.nearness(latents, codebook) / CODE_TEMPERATURE)
   p = jnp.exp(log_p)
   share = p.mean((0, 2))                                                     # [K, N]
   everywhere = jax.lax.stop_gradient(share)

@@ -34,6 +34,23 @@ def to_grid(vectors: jax.Array, codebooks: int, grid: tuple[int, int]) -> jax.Ar
   return x.reshape(b, *grid, codebooks * d)
 
 
+def nearness(vectors: jax.Array, codebook: jax.Array) -> jax.Array:
+  """<z, c> - |c|^2 / 2, which is (|z|^2 - |z - c|^2) / 2: greatest for the nearest (L2) code.
+
+  Args:
+    vectors: [B, V, d]. codebook: [K, N, d].
+
+  Returns:
+    [B, K, V / K, N], of each variable with the codes of its own codebook.
+  """
+  k, _, d = codebook.shape
+  b, v, _ = vectors.shape
+  groups = vectors.reshape(b, k, v // k, d)
+  # HIGHEST: neighbours differ by less than what TF32 or bfloat16 round off.
+  score = jnp.einsum('bksd,knd->bksn', groups, codebook, precision=jax.lax.Precision.HIGHEST)
+  return score - .5 * jnp.sum(codebook ** 2, -1)[:, None]
+
+
 def nearest_codes(vectors: jax.Array, codebook: jax.Array) -> jax.Array:
   """Index of the nearest (L2) code of each variable's own codebook.
 
@@ -43,13 +60,8 @@ def nearest_codes(vectors: jax.Array, codebook: jax.Array) -> jax.Array:
   Returns:
     [B, V] int32; the lowest index among equals.
   """
-  k, _, d = codebook.shape
-  b, v, _ = vectors.shape
-  groups = vectors.reshape(b, k, v // k, d)
-  # HIGHEST: neighbours differ by less than what TF32 or bfloat16 round off.
-  score = jnp.einsum('bksd,knd->bksn', groups, codebook, precision=jax.lax.Precision.HIGHEST)
-  score = score - .5 * jnp.sum(codebook ** 2, -1)[:, None]
-  return jnp.argmax(score, -1).reshape(b, v).astype(jnp.int32)
+  codes = jnp.argmax(nearness(vectors, codebook), -1)
+  return codes.reshape(vectors.shape[:2]).astype(jnp.int32)
 
 
 def look_up(codes: jax.Array, codebook: jax.Array) -> jax.Array:
