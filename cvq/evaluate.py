@@ -156,6 +156,7 @@ def evaluate_run(run: session.Run, state: Any, config: Any) -> dict:
         part: drawn[part] for part in ('retrieval', 'intervention') if part in drawn}
   return result | {
       'dataset': f'{config.dataset.name} ({config.dataset.source})', 'split': split,
+      'examples': examples, 'examples_seed': config.evaluation.seed,
       'same_scene': run.dataset.images.combination is None,
       'step': int(state.step), 'seed': config.seed,
       'seconds': round(time.monotonic() - start, 1), 'version': cvq.__version__}

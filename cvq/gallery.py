@@ -11,6 +11,7 @@ import numpy as np
 from cvq import pictures
 from cvq.data import pipeline
 from cvq.data.neighbours import neighbours
+from cvq.evaluation import graphs
 
 
 @functools.lru_cache(maxsize=2)
@@ -34,14 +35,12 @@ def draw(run: Any, state: Any, config: Any, *, examples: int = 8, atlas: int = 4
   out = jax.device_get(_imagine(run.method.imagine_step, run.model)(state, batch['x']))
   if 'prediction' not in out:
     return {}
-  index = batch['x_index'][:atlas]
-  actions = np.arange(space.num_actions)
   target, valid = neighbours(images).step(
-      np.repeat(index, len(actions)), np.tile(actions, len(index)))
-  shape = (len(index), len(actions))
-  truth = images.read(np.where(valid, target, 0)).reshape(*shape, *images.image_shape)
-  truth = [[image if ok else None for image, ok in zip(*row)]
-           for row in zip(truth, valid.reshape(shape))]
+      batch['x_index'][:, None], np.arange(space.num_actions))
+  shape = valid[:atlas].shape
+  truth = images.read(np.where(valid, target, 0)[:atlas].ravel()).reshape(
+      *shape, *images.image_shape)
+  truth = [[image if ok else None for image, ok in zip(*row)] for row in zip(truth, valid)]
   names = space.action_names
   atlas_of = functools.partial(
       pictures.interventions, batch['x'][:atlas], out['prediction'][:atlas], truth, names)
@@ -50,7 +49,8 @@ def draw(run: Any, state: Any, config: Any, *, examples: int = 8, atlas: int = 4
     return drawn | {'interventions': atlas_of()}
   grid, books = run.model.grid, run.model.quantizer.codebooks
   changed = out['changed'][:atlas].reshape(*shape, books, *grid).any(2)
+  mean = lambda values: graphs.mean_of_each(values, graphs.possible(valid))
   return drawn | {
       'interventions': atlas_of(changed=changed),
-      'graph': pictures.adjacency(out['graph'].mean(0), names),
-      'masks': pictures.masks(out['mask'].mean(0), names, books, grid)}
+      'graph': pictures.adjacency(mean(out['graph']), names),
+      'masks': pictures.masks(mean(out['mask']), names, books, grid)}

@@ -134,14 +134,19 @@ def masks(mask: np.ndarray, action_names: Sequence[str], codebooks: int, grid: t
         [[mask[:, :, 0, 0]]], [['']], title=title, row_labels=['action'],
         column_label='variable (one a codebook)', bar='probability', limit=1.,
         panel=(max(420, 56 * codebooks), max(240, 44 * num_actions)), row_names=action_names)
-  wide = num_actions > 6 and num_actions % 2 == 0
-  parts = [slice(0, num_actions // 2), slice(num_actions // 2, None)] if wide else [slice(None)]
-  rows = [(k, part) for k in range(codebooks) for part in parts]
+  rows = [(k, part) for k in range(codebooks) for part in _both_directions(num_actions)]
   label = 'row' if codebooks == 1 else 'codebook {}\nrow'
   return _heat_maps([list(mask[part, k]) for k, part in rows],
                     [list(action_names[part]) for _, part in rows], title=title,
                     row_labels=[label.format(k) for k, _ in rows], column_label='column',
                     bar='probability', limit=1.)
+
+
+def _both_directions(num_actions: int) -> list[slice]:
+  """Lines of panels: those of +1 and beneath them those of -1, or a single line of few."""
+  half = num_actions // 2
+  wide = num_actions > 6 and num_actions % 2 == 0
+  return [slice(0, half), slice(half, None)] if wide else [slice(None)]
 
 
 def adjacency(graph: np.ndarray, names: Sequence[str], *, node_names: Sequence[str] | None = None,
@@ -150,22 +155,16 @@ def adjacency(graph: np.ndarray, names: Sequence[str], *, node_names: Sequence[s
 
   Args:
     graph: [M, S, S] edge weights >= 0.
-    names: M names of mechanisms. With M = 1 + 2F, as in ('no action', then the actions), both
-      directions of a factor stand in one column.
+    names: M names of mechanisms. Of more than six, M = 2F, both directions of a factor stand in
+      one column.
     node_names: S names, written beside the matrix where S <= 16.
 
   Returns:
     uint8 [height, width, 3].
   """
-  graph, names = np.asarray(graph, np.float64), list(names)
-  panels: list[np.ndarray | None] = list(graph)
-  across = min(5, len(names))
-  if len(names) > 5 and len(names) % 2:
-    across = (len(names) + 1) // 2
-    panels.insert(across, None)
-    names.insert(across, '')
-  lines = range(0, len(panels), across)
-  return _heat_maps([panels[i:i + across] for i in lines], [names[i:i + across] for i in lines],
+  graph = np.asarray(graph, np.float64)
+  lines = _both_directions(len(names))
+  return _heat_maps([list(graph[line]) for line in lines], [list(names[line]) for line in lines],
                     title=title, row_labels=['child'] * len(lines), column_label='parent',
                     bar='edge weight', limit=float(graph.max()) or 1.,
                     row_names=node_names if graph.shape[-1] <= 16 else None,
@@ -226,13 +225,13 @@ class Page:
     return rasterise(self.figure)
 
 
-def _heat_maps(panels: Sequence[Sequence[np.ndarray | None]], names: Sequence[Sequence[str]], *,
+def _heat_maps(panels: Sequence[Sequence[np.ndarray]], names: Sequence[Sequence[str]], *,
                title: str, row_labels: Sequence[str], column_label: str, bar: str, limit: float,
                panel: tuple[float, float] = (224, 224), row_names: Sequence[str] | None = None,
                column_names: Sequence[str] | None = None) -> np.ndarray:
   """Lines of matrices on one colour scale from 0 to `limit`, with one colour bar.
 
-  A panel that is None leaves its place empty. Row labels: one for each line of panels.
+  Lines are of one length. Row labels: one for each.
   """
   width, height = panel
   across, down = len(panels[0]), len(panels)
@@ -249,15 +248,12 @@ def _heat_maps(panels: Sequence[Sequence[np.ndarray | None]], names: Sequence[Se
               color=INK, weight='bold')
   y = lambda row: top + over + row * (height + over + 20)
   for row, column in np.ndindex(down, across):
-    matrix = panels[row][column] if column < len(panels[row]) else None
-    if matrix is None:
-      continue
+    matrix = panels[row][column]
     axes = place(left + column * (width + gap), y(row), width, height)
     image = axes.imshow(matrix, cmap=HEAT, vmin=0, vmax=limit, interpolation='nearest',
                         aspect='auto')
     axes.set_title(names[row][column], fontsize=LABEL, color=INK, pad=6)
-    start = column == 0 or panels[row][column - 1] is None
-    end = row == down - 1 or column >= len(panels[row + 1]) or panels[row + 1][column] is None
+    start, end = column == 0, row == down - 1
     _ticks(axes, matrix.shape, row_names, column_names, with_rows=start, with_columns=end)
     if start:
       axes.set_ylabel(row_labels[row], fontsize=LABEL, color=INK)

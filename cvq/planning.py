@@ -3,8 +3,8 @@
 A state is what the model expects after the actions so far, as codes: the expected vectors are
 decoded to an image and encoded again, since codes predicted each on its own need not belong to any
 image. A plan's score is the log-probability of the target after its last action: of its codes, by
-which retrieval ranks single actions, plus that of its pixels, which tells better how near a state
-is that is still some actions away. A global level says besides how many steps of each factor are
+which retrieval ranks single actions (and of the alternative, where an action has several), plus
+that of its pixels, which tells better how near a state is that is still some actions away. A global level says besides how many steps of each factor are
 left to go, but of those that it cannot hold; every one costs a plan dear: without that level far
 fewer plans are right.
 
@@ -79,6 +79,8 @@ def widen(variables: Any, beam: Beam, codes: jax.Array, images: jax.Array, *, mo
   of_codes = pred.log_probability(prediction, x.codes, jnp.repeat(codes, w, axis=0)[:, None])
   of_pixels = _log_likelihood(variables, expected, images, model)
   score = of_codes.sum(-1).reshape(b, w, n) + of_pixels.reshape(b, w, n)
+  if prediction.weights is not None:
+    score += prediction.weights.reshape(b, w, n)
   undone = jnp.repeat(jnp.roll(beam.counts, a // 2, axis=-1) > 0, l, axis=-1)
   score = jnp.where(jnp.isfinite(beam.score)[..., None] & ~undone, score, -jnp.inf)
   one = jnp.repeat(jnp.eye(a, dtype=jnp.int32), l, axis=0)

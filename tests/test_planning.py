@@ -58,7 +58,7 @@ def by_hand(trained, model, x, y, sequence):
 
 
 @pytest.mark.slow
-def test_alternatives_are_candidates_and_equal_ones_change_nothing(tiny_run, tiny_model, images):
+def test_alternatives_are_candidates_and_equal_ones_share_their_probability(tiny_run, tiny_model, images):
   trained = runs.read_run(str(tiny_run))
   one = runs.build(trained.config, trained.description)
   two = one.clone(transition=one.transition.clone(alternatives=2))
@@ -82,13 +82,14 @@ def test_alternatives_are_candidates_and_equal_ones_change_nothing(tiny_run, tin
   np.testing.assert_array_equal(action, expected)
   np.testing.assert_array_equal(parent_of_two, parent)
   np.testing.assert_array_equal(beam_of_two.counts, beam.counts)
-  np.testing.assert_allclose(beam_of_two.score, beam.score, rtol=1e-5)
-  # A second alternative that is far off: the first is taken, whichever is likelier beforehand.
+  of_one_half = beam.score + np.log(.5)                  # each alternative has this probability
+  np.testing.assert_allclose(beam_of_two.score, of_one_half, rtol=1e-5)
+  # A second alternative that is far off: the first is taken.
   far = jnp.where(jnp.arange(20)[:, None] % 2 == 1, 50., 0.) * jnp.ones((20, width))
-  odd, _, action = widened(two, weight=weight | {'kernel': jnp.ones((width, 1))},
-                           own_scale=equal['own_scale'], own_shift={'embedding': far})
+  odd, _, action = widened(two, weight=weight, own_scale=equal['own_scale'],
+                           own_shift={'embedding': far})
   np.testing.assert_array_equal(action, expected)
-  np.testing.assert_allclose(odd.score, beam.score, rtol=1e-5)
+  np.testing.assert_allclose(odd.score, of_one_half, rtol=1e-5)
 
 
 def test_steps_left_to_go_are_those_of_a_loop():

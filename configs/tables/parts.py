@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.tables.rows import (
-    COPY, FEW, HELD_OUT, IMAGE, RETRIEVAL, SHORT, WITHOUT, variation, varied)
+    COPY, FEW, FEW_SHARE, HELD_OUT, IMAGE, RETRIEVAL, SHORT, WITHOUT, variation, varied)
 from cvq.sweep.cells import Column, Row, Table
 
 
@@ -63,7 +63,7 @@ def graph() -> Table:
       ('all', 'all: every node within reach a parent'): {'model__transition__edges': 'all'},
       ('sparse', 'learned, and few'): {'loss__graph_size': .01}}
   splits = {('', 'random'): {}, ('compositional', 'unseen combinations'): HELD_OUT,
-            ('pairs300', 'random, 1 % of the transitions'): FEW}
+            ('pairs300', f'random, {FEW_SHARE} of the transitions'): FEW}
   return Table(
       'graph', 'Does the graph earn its place?',
       f'dSprites, after {SHORT:,} joint steps instead of 3,850: the default layer with other '

@@ -10,6 +10,25 @@ from scipy.sparse import csgraph
 EDGE = .5            # a weight above it counts as an edge
 
 
+def possible(valid: np.ndarray) -> np.ndarray:
+  """Images to judge each action's graph and mask on: where it is valid, or all where on none.
+
+  A mechanism has never learned what an action would do at the end of its factor.
+
+  Args:
+    valid: [n, A] bool, whether the action leads from the image to another one.
+
+  Returns:
+    [n, A] bool, at least one for each action.
+  """
+  return valid | ~valid.any(0)
+
+
+def mean_of_each(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+  """Mean of each action over its own rows: [n, A, ...], [n, A] bool -> [A, ...] float64."""
+  return np.stack([values[rows[:, a], a].mean(0, dtype=np.float64) for a in range(rows.shape[1])])
+
+
 def measures(graph: np.ndarray) -> dict[str, float]:
   """Figures of weighted graphs, averaged over them; a node's edge to itself is left out.
 

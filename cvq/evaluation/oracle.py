@@ -5,16 +5,17 @@ Of an intervention on x by an action that leads to y, the factors of the model's
 is that of y, so moved by exactly the asked step (around the end where the factor is cyclic), and
 *stable* if every other factor is that of y, so that of x.
 
-**Look-alikes.** Some values cannot be told from an image: a square looks nearly the same every ten
-orientations of dSprites, an ellipse every twenty, and the first and last orientation are the same
+**Look-alikes.** Some values can hardly be told from an image: a square looks nearly the same every
+ten orientations of dSprites, an ellipse every twenty, and the first and last orientation are the same
 angle. So a reading counts as right, too, if the image with that value in place of the true one,
 and all other factors true, differs from the true image at most half as much as the image of the
 nearest step of that factor does (mean absolute difference of the pixels). One step away is never
 so near, so an image that did not change is not precise, unless y is pixel for pixel x.
 
-**What x leaves open.** Look-alikes of x may lead to other y: a quarter turn of a square cannot be
-seen, that of the ellipse that it becomes can. `foreseeable` counts how often the best guess is
-right.
+**What x leaves open.** Look-alikes of x may lead to other y: a quarter turn of a square can hardly
+be seen, that of the ellipse that it becomes can. `foreseeable` counts how often the best guess is
+right that knows no more. It is no bound: look-alikes differ by up to half a step, which a network
+may tell.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _alike(images: Images, index: np.ndarray, other: np.ndarray, factor: np.ndar
 
 
 def folded(images: Images, index: np.ndarray) -> np.ndarray:
-  """Factors as far as images tell them: every value becomes the lowest one that looks like it.
+  """Factors, look-alikes taken as one: every value becomes the lowest one that looks like it.
 
   That one becomes its own lowest, and so on; values that share none but a higher look-alike stay
   apart. All other factors are the true ones.
@@ -199,7 +200,7 @@ def judge(model: Any, dataset: Dataset | None = None, *,
   Returns:
     Python numbers: 'pairs'; for each of 'model', 'truth' (the true y: what the oracle allows),
     'reconstruction' (of y: what the decoder allows) and 'copy' (of x) `tally`; 'foreseeable', the
-    same of the best guess for one who sees x, on the first 1,024; 'per_action' of the model,
+    same of the best guess, `foreseeable`, on the first 1,024; 'per_action' of the model,
     `by_action`; 'reader': 'exact' and 'right', by factor, the share of the true y whose value it
     reads, and whose value or a look-alike, with its 'steps', 'batch' and 'seconds' of training.
     None, with a line, for images that are a sample of the combinations: of such an action there is

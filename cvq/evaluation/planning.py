@@ -21,9 +21,9 @@ class Proposals:
   Attributes:
     start, target: [p] int64.
     found: the model's p plans, of its search; none without a model.
-    actions: {'beam': those of `found`; 'greedy': of a beam of one, so the action that retrieval
-      prefers, applied, and again; 'random': n random actions; 'none'}, p sequences of int each;
-      the last two alone without a model.
+    actions: {'beam': those of `found`; 'greedy': of a search that keeps a single plan of each
+      length; 'random': n random actions; 'none'}, p sequences of int each; the last two alone
+      without a model.
   """
   start: np.ndarray
   target: np.ndarray

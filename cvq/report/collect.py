@@ -38,15 +38,16 @@ def write_report(config: Any, workdir: str, *, compare: Sequence[str] = (),
   for other in compare:                       # a slip shows now and not after minutes
     runs.compare([other])
   run, restored = evaluate.open_checkpoint(config, workdir, mode='report')
-  state, split = restored.state, config.evaluation.split
-  if evaluation is None or (evaluation['step'], evaluation['split']) != (restored.step, split):
-    tell('evaluation, which is missing or of another step')
+  state, split, examples = restored.state, config.evaluation.split, config.evaluation.examples
+  asked = {'step': restored.step, 'split': split, 'examples': examples,
+           'examples_seed': config.evaluation.seed}
+  if evaluation is None or asked != {name: evaluation.get(name) for name in asked}:
+    tell('evaluation, which is missing, or of another step or other transitions')
     evaluation = evaluate.write_evaluation(run, state, config, workdir)
 
   report: dict = {'evaluation': evaluation, 'headline': headline.rows(evaluation)}
   tell('retrieval of every transition')
-  table, _ = evaluate.measure(run, state, config, split=split,
-                              examples=config.evaluation.examples)
+  table, _ = evaluate.measure(run, state, config, split=split, examples=examples)
   m = sections.Material(run, state, config, sizes)
   pictures: dict = {}
   report['retrieval'], pictures['failures'] = sections.actions_retrieved(m, table)

@@ -211,20 +211,23 @@ def mechanisms(m: Material) -> tuple[dict, dict]:
   index = m.source[:m.sizes.graphs]
   out = m.imagination.graphs(m.images, index)
   names = m.space.action_names
+  rows = graphs.possible(m.near.step(index[:, None], np.arange(len(names)))[1])
   numbers = {
       'images': len(index), 'nodes': out['graph'].shape[-1],
-      'actions': {name: graphs.measures(out['graph'][:, a]) for a, name in enumerate(names)}}
+      'actions': {name: graphs.measures(out['graph'][rows[:, a], a])
+                  for a, name in enumerate(names)}}
   pairs = slice(m.sizes.pairs)
   before = m.imagination.encode(m.images, m.source[pairs])
   after = m.imagination.encode(m.images, m.target[pairs])
   f = m.space.num_factors
   moved = alignment.by_factor(before != after, m.action[pairs], f)
-  mask = np.asarray(out['mask'].mean(0), np.float64).reshape(2, f, -1).mean(0).T     # [V, F]
+  by_action = graphs.mean_of_each(out['mask'], rows)                          # [A, V]
+  mask = by_action.reshape(2, f, -1).mean(0).T                                # [V, F]
   numbers['alignment'] = alignment.agreement(mask, moved) | {
       'pairs': len(before), 'factors': list(m.space.names),
       'moved_per_factor': moved.sum(0), 'mask_per_factor': mask.sum(0)}
-  return numbers, {'graph': out['graph'].mean(0), 'mask': mask, 'moved': moved,
-                   'mask_by_action': out['mask'].mean(0)}
+  return numbers, {'graph': graphs.mean_of_each(out['graph'], rows), 'mask': mask, 'moved': moved,
+                   'mask_by_action': by_action}
 
 
 def representation(m: Material, config: Any, tell: Any) -> tuple[dict, dict]:

@@ -87,7 +87,7 @@ def disentanglement(run: session.Run, state: Any, config: Any, workdir: str, *,
 
 def true_factors(run: session.Run, state: Any, config: Any, workdir: str, *,
                  images: int = IMAGES) -> dict:
-  """Every metric of the true factors themselves, and of what images tell of them.
+  """Every metric of the true factors themselves, and with look-alikes taken as one.
 
   Returns:
     {'images', 'whole', 'folded': metric -> scores}, on the images of `disentanglement`; without

@@ -22,7 +22,7 @@ from cvq.sweep.cells import Cell
 
 # What a result holds besides its measurements.
 OF_TRAINING = {'cell', 'config', 'fields', 'seed', 'arguments', 'command', 'evaluation', 'machine',
-               'training_seconds', 'device', 'versions', 'revision'}
+               'training_seconds', 'device', 'versions', 'revision', 'later'}
 
 
 class Failed(Exception):
@@ -117,7 +117,9 @@ class Runner:
                 workdir, lock)
     measured = files.read_json(workdir / 'measured.json', 'Move it away.')
     # Revision, versions and device stay those of the training, should more be measured later.
-    files.write_json(self._results / f'{cell.name}.json', measured | found)
+    later = dict.fromkeys(missing, measured['revision']) if trained else {}
+    files.write_json(self._results / f'{cell.name}.json',
+                     measured | found | {'later': found.get('later', {}) | later})
     anew.unlink(missing_ok=True)
     took = time.monotonic() - start
     self._tell(f'{cell.name}: finished, {took / 60:.1f} minutes')

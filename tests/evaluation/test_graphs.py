@@ -14,6 +14,14 @@ def _edges(size, *pairs):
   return graph
 
 
+def test_an_action_is_judged_where_it_is_possible():
+  valid = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]], bool)
+  values = np.arange(9.).reshape(3, 3, 1)
+  found = graphs.mean_of_each(values, graphs.possible(valid))
+  # The last action is possible nowhere, so all images speak for it.
+  np.testing.assert_array_equal(found[:, 0], [(0 + 6) / 2, (4 + 7) / 2, (2 + 5 + 8) / 3])
+
+
 def test_a_chain_has_an_order_and_a_self_loop_does_not_count():
   found = graphs.measures(_edges(4, (1, 0), (2, 1), (3, 2), (3, 3)))
   assert found == pytest.approx({'weight': 3, 'edges': 3, 'density': 3 / 12, 'mutual': 0,

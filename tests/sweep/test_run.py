@@ -68,6 +68,7 @@ def test_a_further_measurement_does_not_train_again(sweep):
   found = json.loads((sweep.results / 'good.json').read_text())
   assert {'one', 'two'} <= found.keys()
   assert found['revision'] == 'abc' and found['evaluation'] == {'retrieval': {'directed': .5}}
+  assert found['later'] == {'one': 'abc', 'two': 'later'}
 
 
 def test_measurements_of_another_training_are_made_anew(sweep):

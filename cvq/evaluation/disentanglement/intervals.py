@@ -60,6 +60,9 @@ def bootstrap(
   if metric is infomec and not inputs.is_discrete(representation):
     raise UserError('representation is floating; infomec has intervals for codes only. '
                     'Take mig, or give the codes.')
+  if metric is modularity_explicitness:                # it counts on its training rows alone
+    (representation, factors), _ = inputs.split(
+        representation, factors, samples, inputs.TEST, seed)
   codes, values = information.draw(
       representation, factors, samples=samples, bins=bins, seed=seed)
   codes = codes[:, (codes != codes[0]).any(0)] if metric is infomec else codes
