@@ -80,7 +80,7 @@ def base() -> ConfigDict:
   t.noise = 'off'                   # off | exo | endo
   t.noise_scale = 1.
   t.sampling = 'mean'               # of the graph in training: gumbel | mean
-  t.evaluation_sampling = 'mean'    # mean | threshold
+  t.evaluation_sampling = 'mean'    # mean | threshold; tied: of edges and the mask that is shown
   t.mask_temperature = 1.
   t.graph_temperature = 1.
 
@@ -126,7 +126,7 @@ def base() -> ConfigDict:
   t.predicted = 'worst'             # whose prediction is drawn: worst (least likely) | first
   t.modes = 'mixed'                 # mixed (all three on every batch) | alternate
   t.mode_weights = (1., 1., 1.)     # alternate: base, action, causal
-  t.split_at = .3                   # share of the steps after which alternatives part
+  t.split_at = .3                   # mixed: share of the steps after which alternatives part
   t.trainable = 'all'               # all | transition (two stages: the autoencoder is frozen)
   t.optimizer = 'muon'              # of all stages: muon (kernels; all else by Adam) | adam
   t.learning_rate = 2e-3
@@ -183,8 +183,8 @@ def experiment(arg: str, name: str, source: str, *, images: int, transitions: in
   Args:
     arg: of get_config: a preset and shorthands, as in 'smoke,batch=8'.
     name, source: of the dataset.
-    images, transitions: of the training split, as the paper samples them: up to 1,000 pairs for
-      each factor step and direction, 70 % of them for training.
+    images, transitions: of the training split, as the paper samples them: for each step of a
+      factor, both ways, its share (70 %) of 1,000 pairs, or all that have both ends in it.
     fields: of the default model that suit the dataset better, by their dotted names; a preset may
       change them again.
 

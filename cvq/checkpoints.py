@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import operator
 import os
 import pathlib
 import shutil
@@ -28,13 +29,14 @@ from orbax import checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 import tensorstore
 
-from cvq import files, integrity, parallel, quiet, stored_config
+from cvq import integrity, parallel, quiet, stored_config
 from cvq.errors import Diverged, Unwritable, UserError
 
 # Beside the fields of progress: of the state, and of data and progress themselves.
 _CHECKSUM, _OF_FIELDS = 'crc32', 'crc32_of_fields'
 _ALONE = ocp.options.MultiprocessingOptions(
     primary_host=0, active_processes={0}, barrier_sync_key_prefix='cvq')
+_figure = operator.itemgetter('retrieval')               # by which a checkpoint is the best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,16 @@ class Restored:
   state: Any
   data: dict
   progress: dict
+
+
+class _Manager(ocp.CheckpointManager):
+  """Orbax's, for which a figure that cannot be read is none: the others must still be found."""
+
+  def metrics(self, step: int) -> dict | None:
+    try:
+      return {'retrieval': float(_figure(super().metrics(step)))}
+    except Exception:  # pylint: disable=broad-except
+      return None                                # checkpoints without validation have none
 
 
 class Checkpoints:
@@ -62,13 +74,14 @@ class Checkpoints:
     self._folder.mkdir(parents=True, exist_ok=True)
     keep = policies.AnyPreservationPolicy([
         policies.LatestN(keep_last),
-        policies.BestN(get_metric_fn=lambda m: m['retrieval'], n=keep_best,
+        policies.BestN(get_metric_fn=_figure, n=keep_best,
                        keep_checkpoints_without_metrics=False)])
-    self._manager = ocp.CheckpointManager(
+    # `keep` alone decides; but without best_fn no figure is written, for the next who opens this.
+    self._manager = _Manager(
         self._folder, item_names=('state', 'data', 'config', 'progress'),
         options=ocp.CheckpointManagerOptions(
-            preservation_policy=keep, enable_async_checkpointing=True, create=False,
-            multiprocessing_options=_ALONE))
+            preservation_policy=keep, best_fn=_figure, enable_async_checkpointing=True,
+            create=False, multiprocessing_options=_ALONE))
 
   def save(self, step: int, state: Any, *, data: dict, config: Any, progress: dict,
            metrics: dict | None = None) -> None:
@@ -117,7 +130,7 @@ class Checkpoints:
 
     Raises:
       UserError: there are checkpoints and none of them can be read, or they have another layout;
-        no checkpoint of `step`.
+        no checkpoint of `step`, or a damaged one.
     """
     abstract = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
     found = None
@@ -136,16 +149,14 @@ class Checkpoints:
   def _read(self, abstract: Any, step: int | None, set_aside: bool) -> Restored | None:
     """`restore` on process 0; the state stays in NumPy."""
     steps = sorted(self._manager.all_steps(), reverse=True)
-    if step is not None:
-      if step not in steps:
-        raise UserError(f'No checkpoint of step {step} in {self._folder}; there are '
-                        f'{", ".join(map(str, sorted(steps))) or "none"}.')
-      steps = [step]
+    but = lambda left_out: ', '.join(str(s) for s in sorted(steps) if s != left_out) or 'none'
+    if step not in (None, *steps):
+      raise UserError(f'No checkpoint of step {step} in {self._folder}; there are {but(step)}.')
     damaged = []
-    for step in steps:
+    for tried in steps if step is None else [step]:
       try:
-        _read_through(self._folder / str(step) / 'state')
-        items = self._manager.restore(step, args=ocp.args.Composite(
+        _read_through(self._folder / str(tried) / 'state')
+        items = self._manager.restore(tried, args=ocp.args.Composite(
             state=ocp.args.StandardRestore(abstract), data=ocp.args.JsonRestore(),
             progress=ocp.args.JsonRestore()))
         chex.assert_trees_all_equal_shapes_and_dtypes(items.state, abstract)
@@ -156,16 +167,19 @@ class Checkpoints:
         if expected not in (None, integrity.checksum_of_fields(items.data, items.progress)):
           raise ValueError('data or progress do not have the checksum that they were saved with')
       except Exception as error:  # pylint: disable=broad-except
-        self._refuse_other_layout(step, abstract)
+        self._refuse_other_layout(tried, abstract)
         reason = ' '.join(str(error).split())[:150]
-        print(f'Checkpoint {self._folder / str(step)} is damaged ({reason}); '
-              'trying the one before it.', file=sys.stderr, flush=True)
-        damaged.append(step)
+        said = f'Checkpoint {self._folder / str(tried)} is damaged ({reason})'
+        if step is not None:
+          raise UserError(f'{said}; other steps there: {but(step)}.\n'
+                          'Put a good copy back, or name another step.') from error
+        print(f'{said}; trying the one before it.', file=sys.stderr, flush=True)
+        damaged.append(tried)
         continue
       # Only now: where none is good all stay, or the next run would silently start again.
       for other in damaged if set_aside else ():
         self._set_aside(other)
-      return Restored(step, items.state, items.data, items.progress)
+      return Restored(tried, items.state, items.data, items.progress)
     if steps:
       raise UserError(f'No checkpoint in {self._folder} can be read (steps '
                       f'{", ".join(map(str, steps))}).\nNothing was deleted. Start again with '
@@ -251,12 +265,12 @@ def _unwritable(folder: pathlib.Path, error: Exception) -> Unwritable:
 
 def _read_through(folder: pathlib.Path) -> None:
   """Raises where a file of a state is cut or lost: Orbax would, with a traceback per array."""
-  files = tensorstore.KvStore.open(
+  store = tensorstore.KvStore.open(
       {'driver': 'ocdbt', 'base': {'driver': 'file', 'path': f'{folder}/'}}).result()
-  keys = files.list().result()
+  keys = store.list().result()
   if not keys:                     # a store without its manifest passes for a new one
     raise FileNotFoundError(f'{folder} holds no arrays')
-  for read in [files.read(key) for key in keys]:
+  for read in [store.read(key) for key in keys]:
     read.result()
 
 

@@ -82,21 +82,65 @@ def validate(config: Any) -> None:
   if ('quantizer' in config.model) != (config.method == 'ct_vae'):
     raise UserError(f'method is {config.method}, but the model of this config is another one.\n'
                     'Take the config of the method: configs/baselines/ has one for each baseline.')
-  if config.method != 'ct_vae' and values['train.products'] != 'float32':
-    raise UserError(f'train.products is {config.train.products}; baselines train in float32: '
-                    '--config.train.products=float32')
-  if config.method == 'ct_vae':
-    _check_ct_vae(config.model)
-    _check_global_level(config)
   _check_shares('dataset.fractions', config.dataset.fractions)
   if len(config.train.mode_weights) != 3 or min(config.train.mode_weights) < 0 \
       or not sum(config.train.mode_weights) > 0:
     raise UserError(f'train.mode_weights is {tuple(config.train.mode_weights)}; it needs three '
                     'weights (base, action, causal), none negative, not all 0.')
+  if config.method == 'ct_vae':
+    _check_ct_vae(config.model)
+    _check_global_level(config)
+    _check_base_mode(config)
+  else:
+    _check_baseline(config)
   steps = [config[stage].steps for stage in ('pretrain', 'train', 'train_global')]
   if sum(steps) > _LARGEST:
     raise UserError(f'train.steps is {config.train.steps}; with those of the other stages '
                     f'({sum(steps):,}) at most {_LARGEST:,} are taken: --config.train.steps=...')
+
+
+def check_training(config: Any) -> None:
+  """`validate`, and what training alone needs: older runs without it can still be read."""
+  validate(config)
+  shares, layer = config.dataset.fractions, config.model.get('transition')
+  needed = [] if config.dataset.splits == 'published' else ['train', 'validation']
+  if config.dataset.splits == 'random' and config.evaluation.split == 'test':
+    needed.append('test')
+  for split, share in zip(needed, shares):
+    if not share:
+      raise UserError(f'dataset.fractions is {tuple(shares)}, which leaves no {split} split; a run '
+                      "needs one: --config.dataset.fractions='(.7,.15,.15)'")
+  if has_alternatives(config) and config.train.modes == 'alternate':
+    raise UserError(f'model.transition.alternatives is {layer.alternatives}, but train.modes is '
+                    'alternate, where they cannot part after train.split_at of the steps.\n'
+                    'Set --config.train.modes=mixed or --config.model.transition.alternatives=1')
+
+
+def has_alternatives(config: Any) -> bool:
+  """Whether an action may have several outcomes; only our own layer knows them."""
+  if config.method != 'ct_vae':
+    return False
+  layer = config.model.transition
+  return layer.name == 'tied' and layer.alternatives > 1
+
+
+def _check_baseline(config: Any) -> None:
+  if config.train.products != 'float32':
+    raise UserError(f'train.products is {config.train.products}; baselines train in float32: '
+                    '--config.train.products=float32')
+  for stage in ('pretrain', 'train_global') if config.method == 'inverse' else ('train_global',):
+    if config[stage].steps:
+      raise UserError(f'{stage}.steps is {config[stage].steps}, but {config.method} has no such '
+                      f'stage: --config.{stage}.steps=0')
+
+
+def _check_base_mode(config: Any) -> None:
+  t = config.train
+  if t.modes == 'alternate' and t.trainable == 'transition' and t.mode_weights[0] \
+      and config.model.transition.name == 'tied':
+    raise UserError(f'train.mode_weights is {tuple(t.mode_weights)}, but in base mode, its first, '
+                    'the tied layer learns nothing, and train.trainable is transition.\n'
+                    "Leave it out: --config.train.mode_weights='(0,1,1)'")
 
 
 def _check_ct_vae(m: Any) -> None:
@@ -131,6 +175,9 @@ def _check_global_level(config: Any) -> None:
 def _check_number(name: str, value: Any) -> None:
   if isinstance(value, (bool, str)):
     return
+  if 'widths' in name and not value:
+    raise UserError(f'{name} is {value}; it needs a width for each halving of the image: '
+                    f"--config.{name}='(64,128)'")
   for number in value if isinstance(value, (tuple, list)) else (value,):
     if isinstance(number, str):
       if name == 'dataset.attributes':                 # of CelebA: names

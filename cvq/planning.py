@@ -4,9 +4,9 @@ A state is what the model expects after the actions so far, as codes: the expect
 decoded to an image and encoded again, since codes predicted each on its own need not belong to any
 image. A plan's score is the log-probability of the target after its last action: of its codes, by
 which retrieval ranks single actions (and of the alternative, where an action has several), plus
-that of its pixels, which tells better how near a state is that is still some actions away. A global level says besides how many steps of each factor are
-left to go, but of those that it cannot hold; every one costs a plan dear: without that level far
-fewer plans are right.
+that of its pixels, which tells better how near a state is that is still some actions away. A global
+level says besides how many steps of each factor are left to go, but of those that it cannot hold;
+every one costs a plan dear: without that level far fewer plans are right.
 
 Two facts about actions spare most of the search: the order of a plan's actions matters little
 (of those with the same actions only the best goes on), and an action undoes its opposite (no plan

@@ -180,7 +180,7 @@ def eval_step(state: TrainState, batch: dict, *, model: CTVAE) -> dict:
   """Everything the evaluation counts, for each example of one device's share of a batch.
 
   Args:
-    batch: x uint8 [B, H, W, C], y uint8 [B, 1, H, W, C], action int [B, 1], mask bool [B].
+    batch: x uint8 [B, H, W, C], y uint8 [B, 1, H, W, C], action int [B, 1].
 
   Returns:
     Arrays that start with B: `posterior` [B, A]; `mask_size`, `changed`, `changed_positions`,

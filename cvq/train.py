@@ -17,7 +17,7 @@ from cvq import checkpoints, config as configuration, description
 from cvq import collapse, evaluate, gallery, locks, parallel, session, steps, stored_config
 from cvq import tracing, writers
 from cvq.data import pipeline
-from cvq.errors import Diverged, Interrupted
+from cvq.errors import Diverged, Interrupted, UserError
 
 ALTERNATE = ('base', 'action', 'causal')
 SHOWN = ('loss', 'reconstruction', 'action_nll', 'retrieval', 'retrieval_accuracy', 'global_exact')
@@ -37,21 +37,14 @@ def mode_of(config: Any, step: int) -> str:
     return 'global'
   if config.train.modes == 'mixed':
     early = step < config.pretrain.steps + config.train.split_at * config.train.steps
-    return 'single' if early and _has_alternatives(config) else 'mixed'
+    return 'single' if early and configuration.has_alternatives(config) else 'mixed'
   weights = np.asarray(config.train.mode_weights, np.float64)
   u = np.random.Generator(np.random.Philox(key=config.seed, counter=step)).random()
   return ALTERNATE[int(np.searchsorted(np.cumsum(weights / weights.sum()), u, side='right'))]
 
 
-def _has_alternatives(config: Any) -> bool:
-  if config.method != 'ct_vae':
-    return False
-  layer = config.model.transition
-  return layer.name == 'tied' and layer.alternatives > 1
-
-
 def check_finite(scalars: dict, step: int, last_good: int | None) -> None:
-  """Raises Diverged if a scalar of this step is NaN or infinite, naming the first such term."""
+  """Raises Diverged if a scalar of this step is NaN or infinite, naming all such terms."""
   bad = [name for name, value in scalars.items() if not math.isfinite(value)]
   if bad:
     terms = [name for name in bad if name not in ('loss', 'gradient_norm')] or bad
@@ -67,7 +60,7 @@ class _Stop:
     return self
 
   def due(self, step: int) -> int | None:
-    """The signal to stop for after this step, or None; once after every step."""
+    """The signal to stop for after this step, or None; once after every step, and at the end."""
     signum, self.signum = self.signum, None
     return parallel.agree_to_stop(signum, step)
 
@@ -137,6 +130,7 @@ class Loop:
   def run(self) -> dict:
     """Trains to the last step, evaluates, and returns what evaluation.json holds."""
     _say(f'{self.total - self.step} steps to go in {self.workdir}, on {parallel.describe()}.')
+    signum = None
     with _Stop() as stop, writers.Progress(self.total, self.step) as progress:
       if self.step == 0:
         self._initialise_codebook()
@@ -154,9 +148,13 @@ class Loop:
         if self._due(c.checkpoint.every) or signum:
           self._save()
         if signum:
-          self.close()
-          raise Interrupted(signum, self.step, self.workdir)
-    self.close()
+          break
+      self.close()
+      # What came since the last step was done; too late for several processes to agree, it is
+      # left, and they end as usual: everything is saved.
+      signum = signum or stop.due(self.total + 1)
+      if signum:
+        raise Interrupted(signum, self.step, self.workdir)
     return evaluate.write_evaluation(self.session, self.state, self.config, self.workdir)
 
   def _due(self, every: int) -> bool:
@@ -272,6 +270,7 @@ def train(config: Any, workdir: str) -> dict:
     UserError: bad config, data or work directory, or one that another run works in.
     Interrupted: after a signal, state saved. Diverged: the loss is NaN or infinite.
   """
+  configuration.check_training(config)
   workdir = os.path.abspath(workdir)
   configuration.check_workdir(workdir)
   with locks.hold(workdir):
@@ -279,6 +278,7 @@ def train(config: Any, workdir: str) -> dict:
     loop = Loop(config, workdir)
     try:
       return loop.run()
-    except Diverged:
-      loop.close()                       # the last good checkpoint may be on its way to the disk
+    except UserError as error:
+      if error.code == Diverged.code:    # by its code: what process 0 met, others get as UserError
+        loop.close()                     # the last good checkpoint may be on its way to the disk
       raise

@@ -76,16 +76,30 @@ def test_nothing_there_restores_none(store):
   assert store.restore(state_of(0)) is None
 
 
-def test_last_ones_and_the_best_are_kept(store, tmp_path):
-  for step, retrieval in ((1, .2), (2, .9), (3, .5), (4, None), (5, .6)):
-    save(store, step, retrieval)
-  assert steps_in(tmp_path) == [2, 4, 5]
+def test_last_ones_and_the_best_are_kept_by_who_opens_them_next(tmp_path):
+  def then(*saves):
+    store = checkpoints.Checkpoints(str(tmp_path), keep_last=2, keep_best=1)
+    try:
+      assert store.restore(state_of(0)) is None or store.restore(state_of(0), step=2).step == 2
+      for step, retrieval in saves:
+        save(store, step, retrieval)
+    finally:
+      store.close()
+    return steps_in(tmp_path)
+
+  assert then((1, .2), (2, .9), (3, .5)) == [2, 3]
+  assert then((4, None), (5, .6)) == [2, 4, 5]
+  # Its figure is lost, its state is not.
+  (tmp_path / 'checkpoints' / '2' / 'metrics' / 'metrics').write_bytes(b'{"retrie')
+  assert then((6, .1)) == [5, 6]
 
 
 def test_damaged_newest_falls_back_and_its_step_can_be_saved_again(store, tmp_path, capsys):
   save(store, 1)
   save(store, 2)
   damage(tmp_path, 2)
+  with pytest.raises(UserError, match=r'checkpoints/2 is damaged \(.*other steps there: 1\.'):
+    store.restore(state_of(0), step=2)                 # it and no other
   restored = store.restore(state_of(0), set_aside=True)
   assert restored.step == 1
   chex.assert_trees_all_equal(restored.state, state_of(1))

@@ -50,7 +50,8 @@ def test_unknown_choice(name):
     ('train.batch_size', 0), ('train.batch_size', -4), ('train.targets', 0),
     ('train.learning_rate', -1e-3), ('train.learning_rate', float('nan')), ('train.steps', 0),
     ('model.latent_dim', 0), ('model.quantizer.codes', -1), ('model.encoder.margin', -1),
-    ('model.encoder.widths', (8, 0)), ('loss.retrieval', -1.), ('loss.edge_prior', 1.),
+    ('model.encoder.widths', (8, 0)), ('model.decoder.widths', ()), ('loss.retrieval', -1.),
+    ('loss.edge_prior', 1.),
     ('model.quantizer.decay', 1.), ('evaluation.batch_size', 0), ('checkpoint.every', 0),
     ('checkpoint.keep_last', 0), ('log.every', 0), ('dataset.fractions', (.5, .5, .5)),
     ('dataset.fractions', (1.2, -.1, -.1)), ('train.mode_weights', (0., 0., 0.)),
@@ -91,12 +92,47 @@ def test_global_level_needs_both_codes_and_steps(name):
   configuration.validate(config)
 
 
-def test_baselines_know_no_rounded_products():
-  config = importlib.import_module('configs.baselines.inverse').get_config()
+@pytest.mark.parametrize('baseline, field, value, remedy', [
+    ('inverse', 'train.products', 'bfloat16', 'float32'), ('inverse', 'pretrain.steps', 9, '0'),
+    ('inverse', 'train_global.steps', 9, '0'), ('beta_vae', 'train_global.steps', 9, '0'),
+    ('beta_vae', 'pretrain.steps', 9, '')])
+def test_baselines_know_no_rounded_products_and_not_every_stage(baseline, field, value, remedy):
+  config = importlib.import_module(f'configs.baselines.{baseline}').get_config()
   configuration.validate(config)
-  config.train.products = 'bfloat16'
-  with pytest.raises(UserError, match='(?s)train.products is bfloat16.*products=float32'):
+  config.update_from_flattened_dict({field: value})
+  if not remedy:                                         # an autoencoder, which has that stage
     configuration.validate(config)
+    return
+  with pytest.raises(UserError, match=f'{field} is {value}.*--config.{field}={remedy}'):
+    configuration.validate(config)
+
+
+def test_a_mode_in_which_nothing_learns_is_refused():
+  config = dsprites.get_config()
+  config.train.update(modes='alternate', trainable='transition')
+  with pytest.raises(UserError, match='(?s)mode_weights is .*--config.train.mode_weights='):
+    configuration.validate(config)
+  config.train.mode_weights = (0., 1., 1.)
+  configuration.validate(config)
+
+
+@pytest.mark.parametrize('fields, match', [
+    ({'dataset.fractions': (0., .5, .5)}, 'leaves no train split'),
+    ({'dataset.fractions': (.5, 0., .5)}, 'leaves no validation split'),
+    ({'dataset.fractions': (.5, .5, 0.)}, 'leaves no test split'),
+    ({'dataset.fractions': (.5, .5, 0.), 'evaluation.split': 'validation'}, ''),
+    ({'dataset.fractions': (.5, .5, 0.), 'dataset.splits': 'compositional'}, ''),
+    ({'dataset.fractions': (0., 0., 1.), 'dataset.splits': 'published'}, ''),
+    ({'train.modes': 'alternate', 'model.transition.alternatives': 2}, 'alternatives is 2, but')])
+def test_what_is_refused_where_a_run_begins_and_read_where_one_has_been(fields, match):
+  config = dsprites.get_config()
+  config.update_from_flattened_dict(fields)
+  configuration.validate(config)
+  if not match:
+    configuration.check_training(config)
+    return
+  with pytest.raises(UserError, match=f'{match}(?s:.*)--config.'):
+    configuration.check_training(config)
 
 
 def test_batch_that_devices_cannot_share():

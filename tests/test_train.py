@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
 
 from cvq import train
-from cvq.errors import Diverged
+from cvq.errors import Diverged, Interrupted, UserError
 from tests import small
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -47,7 +48,8 @@ def lines(workdir):
 
 @pytest.mark.slow
 def test_signal_saves_and_four_devices_go_on_from_one(tmp_path):
-  process = start(tmp_path, '--config.train.steps=100000')
+  steps = '--config.train.steps=100'
+  process = start(tmp_path, steps)
   deadline = time.monotonic() + 200
   while not (tmp_path / 'checkpoints' / '5').exists():
     assert process.poll() is None and time.monotonic() < deadline, process.communicate()
@@ -58,9 +60,9 @@ def test_signal_saves_and_four_devices_go_on_from_one(tmp_path):
   assert 'Traceback' not in err and 'same command' in out + err
   saved = max(int(p.name) for p in (tmp_path / 'checkpoints').iterdir() if p.name.isdigit())
   assert lines(tmp_path)[-1]['step'] == saved
-  # Another length is another config: refused, with the difference.
-  _, err = finish(start(tmp_path), code=2)
-  assert 'train.steps' in err and '100000' in err and 'Traceback' not in err
+  out, _ = finish(start(tmp_path, steps, devices=4))
+  assert f'{112 - saved} steps to go' in out and '4 device' in out
+  assert json.loads((tmp_path / 'evaluation.json').read_text())['step'] == 112
 
 
 @pytest.mark.slow
@@ -126,3 +128,31 @@ def test_divergence_names_step_term_and_checkpoint():
   train.check_finite(fine, 3, None)
   with pytest.raises(Diverged, match='Step 7: retrieval is not finite.*step 5'):
     train.check_finite({'loss': float('nan'), 'retrieval': float('inf')}, 7, 5)
+
+
+def test_divergence_that_another_process_met_closes_the_run_here_too(tmp_path, monkeypatch):
+  """Process 0 closes its own, and would wait for this one."""
+  told, closed = UserError('Step 7: params/w is not finite.'), []
+  told.code = Diverged.code                            # see cvq.checkpoints
+
+  def run():
+    raise told
+  loop = types.SimpleNamespace(run=run, close=lambda: closed.append(True))
+  monkeypatch.setattr(train, 'Loop', lambda *_: loop)
+  with pytest.raises(UserError, match='Step 7'):
+    train.train(small.config(), str(tmp_path))
+  assert closed
+
+
+def test_a_signal_while_the_last_step_is_saved_stops_the_run(monkeypatch):
+  loop = object.__new__(train.Loop)
+  loop.config, loop.workdir, loop.step, loop.total = small.config(), 'runs/x', 1, 2
+  done = []
+  for name in ('_log', '_validate', '_draw', 'close'):
+    monkeypatch.setattr(loop, name, lambda *_, name=name: done.append(name))
+  monkeypatch.setattr(loop, '_train_one', lambda _: setattr(loop, 'step', loop.step + 1))
+  monkeypatch.setattr(loop, '_fit_lattice', lambda: None)
+  monkeypatch.setattr(loop, '_save', lambda: os.kill(os.getpid(), signal.SIGTERM))
+  with pytest.raises(Interrupted, match='Stopped by SIGTERM at step 2'):
+    loop.run()
+  assert done == ['_log', '_validate', '_draw', 'close']

@@ -60,7 +60,8 @@ def main() -> None:
     store = checkpoints.Checkpoints(str(folder), keep_last=3, keep_best=0)
     for step in (1, 2):
       state = {'w': np.full(5, step, np.float32), 'n': np.int32(step)}
-      store.save(step, state, data={'next': step}, config=config, progress={'seconds': 1.})
+      store.save(step, state, data={'next': step}, config=config, progress={'seconds': 1.},
+                 metrics={'retrieval': .5})
     store.close()
     results['newest'] = restore(folder)
     parallel.everywhere(True)

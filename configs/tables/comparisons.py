@@ -191,9 +191,9 @@ def multi_step() -> Table:
       'seeds (a share of .5 has a standard error of .04, one of .9 of .03): how often the '
       'retrieved sequence, carried out on the true factors, ends at the target, pixel for pixel. '
       "Search: by beam search over the model's own predictions; greedy: by a beam of one. Shown: "
-      'the true image is shown to the model after each of its actions, which is more to go by; it takes the '
-      'likeliest one again or (search) the first of a new plan of at most 4. The search of cvq '
-      'counts the steps that its global level sees left to go; an inverse model predicts no image, '
+      'the true image is shown to the model after each of its actions, which is more to go by; '
+      'it takes the likeliest one again or (search) the first of a new plan of at most 4. The '
+      'search of cvq counts the steps that its global level sees left to go; an inverse model predicts no image, '
       'so it has no search. cvq draws and encodes again what it expects after each action, and '
       'compares codes and pixels; beta-VAE, Ada-GVAE and QLAE go on from predicted latents and '
       'compare these.',

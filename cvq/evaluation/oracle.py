@@ -6,11 +6,11 @@ is that of y, so moved by exactly the asked step (around the end where the facto
 *stable* if every other factor is that of y, so that of x.
 
 **Look-alikes.** Some values can hardly be told from an image: a square looks nearly the same every
-ten orientations of dSprites, an ellipse every twenty, and the first and last orientation are the same
-angle. So a reading counts as right, too, if the image with that value in place of the true one,
-and all other factors true, differs from the true image at most half as much as the image of the
-nearest step of that factor does (mean absolute difference of the pixels). One step away is never
-so near, so an image that did not change is not precise, unless y is pixel for pixel x.
+ten orientations of dSprites, an ellipse every twenty, and the first and last orientation are the
+same angle. So a reading counts as right, too, if the image with that value in place of the true
+one, and all other factors true, differs from the true image at most half as much as the image of
+the nearest step of that factor does (mean absolute difference of the pixels). One step away is
+never so near, so an image that did not change is not precise, unless y is pixel for pixel x.
 
 **What x leaves open.** Look-alikes of x may lead to other y: a quarter turn of a square can hardly
 be seen, that of the ellipse that it becomes can. `foreseeable` counts how often the best guess is

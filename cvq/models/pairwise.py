@@ -1,8 +1,8 @@
 """Scores of all pairs of nodes by one hidden layer: the hot spot of the paper's layer.
 
 leaky_relu(x) = (1 + slope) / 2 x + (1 - slope) / 2 |x|. The linear part separates into nodes;
-only |x| has to visit every (child, parent, hidden unit). It is summed in blocks of 16 terms by
-elementwise code over a wide last axis, which XLA vectorises on CPU, where it leaves reductions
+only |x| has to visit every (child, parent, hidden unit). It is summed in blocks of up to 50 terms
+by elementwise code over a wide last axis, which XLA vectorises on CPU, where it leaves reductions
 scalar; and [..., V, U, h] never exists. The gradient needs the sign of x only, recomputed.
 """
 

@@ -17,14 +17,17 @@ class Prediction:
   Attributes:
     logits: [B, M, V, N] unnormalised log-probabilities over the codes of y.
     mask_logits: [B, M, V] log-odds that the action intervenes on the variable.
-    mask: [B, M, V] the mask in use, in [0, 1] (sample in training, mean or threshold after).
+    mask: [B, M, V] in [0, 1]. Where the layer does not copy, the mask in use (sample in training,
+      mean or threshold after); where it copies, for `graph` and for whoever looks at it (mean in
+      training, mean or threshold after).
     edge_logits: [B, E, S, S] log-odds of the edges of the mechanisms in use (E = M, or 1 when
       all actions share their parents).
     observational_logits: [B, S, S] log-odds of the edges without intervention, or None where
       the observational mechanism is the identity by construction.
     graph: [B, M, S, S] effective edge weights, after mask and sampling.
-    copies: if true, a variable that is not intervened on keeps its code exactly, and `mask` is
-      marginalised: p(y_i) = (1 - m_i) [y_i = x_i] + m_i softmax(logits_i)[y_i].
+    copies: if true, a variable that is not intervened on keeps its code exactly, and whether it is
+      is marginalised: p(y_i) = (1 - m_i) [y_i = x_i] + m_i softmax(logits_i)[y_i], where m is
+      sigmoid(mask_logits), whatever `mask` is.
     vectors: [B, M, V, d] predicted code vectors where the layer predicts in the space of the
       codes (tied embeddings), else None.
     weights: [B, M, L] log-probabilities, where each of M hypotheses is a mixture of L alternatives.
@@ -90,8 +93,8 @@ def expected_vectors(
 ) -> jax.Array:
   """Code vectors of y to decode an image from: [B, M, V, d].
 
-  With tied embeddings, the blend of x's vector and the predicted one by the mask; otherwise the
-  mean of the codebook under the predicted distribution.
+  With tied embeddings, the blend of x's vector and the predicted one by the probability that the
+  action intervenes; otherwise the mean of the codebook under the predicted distribution.
 
   Args:
     prediction: of M hypotheses. x_codes: [B, V] int. x_vectors: [B, V, d].

@@ -150,7 +150,8 @@ class TiedTransition(nn.Module):
     method = self.sampling if train else self.evaluation_sampling
     key = self.make_rng('sample') if method == 'gumbel' else None
     edges = jnp.where(near, jax.nn.sigmoid(edge_logits), 0.)
-    if method != 'mean':
+    # A layer that trains on draws trains on alpha * G, whose mean is alpha^2.
+    if method != 'mean' or self.sampling == 'gumbel':
       edges = edges * causal_graph.sample_bernoulli(
           edge_logits, key, method=method, temperature=self.graph_temperature)
     for block in (self.inference, *self.further):

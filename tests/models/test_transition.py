@@ -236,6 +236,19 @@ class TiedTransitionTest(chex.TestCase):
                                  rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(jax.nn.sigmoid(found.edge_logits[0, 0]), there, atol=1e-6)
 
+  @parameterized.parameters('gumbel', 'mean')
+  def test_edges_after_training_are_the_mean_of_those_in_training(self, sampling):
+    layer, params = make()
+    layer = layer.clone(sampling=sampling)
+
+    @functools.partial(jax.jit, static_argnames='train')
+    def edges(keys, train):
+      return jax.vmap(lambda key: layer.apply(
+          {'params': params}, quantized(), train=train, method='_on_graph',
+          rngs={'sample': key})[2])(keys).mean(0)
+    keys = jax.random.split(jax.random.key(3), 800)
+    np.testing.assert_allclose(edges(keys, True), edges(keys, False), atol=.06)  # 5 deviations
+
   def test_an_action_is_predicted_alike_alone_and_among_others(self):
     layer, params = make()
     predict = lambda actions: layer.apply({'params': params}, quantized(), actions, train=False)
