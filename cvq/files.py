@@ -5,17 +5,29 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import secrets
 from typing import Any
 
 from cvq.errors import UserError
 
 
+def partial_of(path: pathlib.Path) -> pathlib.Path:
+  """A name beside `path` for what is not whole yet, of its own for every machine and process."""
+  return path.with_name(f'{path.name}.{secrets.token_hex(4)}.partial')
+
+
 def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
-  """Writes a file under another name first, so that no reader and no crash meets half of it."""
+  """Writes a file under another name first, so that no reader and no crash meets half of it.
+
+  A power cut neither: the content is on the disk before it gets its name.
+  """
   path = pathlib.Path(path)
-  partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+  partial = partial_of(path)
   try:
-    partial.write_bytes(content)
+    with open(partial, 'wb') as file:                  # with the rights of any other file
+      file.write(content)
+      file.flush()
+      os.fsync(file.fileno())
     os.replace(partial, path)
   except OSError:
     partial.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
+import io
 import os
 import pathlib
 import shutil
@@ -19,7 +19,7 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
-from cvq import inference
+from cvq import files, inference
 from cvq.api import weights
 from cvq.api.exported import FORMAT
 from cvq.api.interface import Facts
@@ -42,16 +42,17 @@ def write(path: str | pathlib.Path, facts: Facts, model: CTVAE, variables: Any) 
   if path.exists() and (not path.is_dir() or any(path.iterdir())):
     raise UserError(f'{path} exists; choose a new directory to export to.')
   flat = weights.flatten(variables)
-  partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+  partial = files.partial_of(path)
   try:
     partial.mkdir(parents=True)
     for name, arguments in _arguments(facts).items():
       function = jax.jit(functools.partial(_flat, getattr(inference, name), model))
       exported = jax_export.export(function, platforms=PLATFORMS)(flat, *arguments)
-      (partial / f'{name}.stablehlo').write_bytes(exported.serialize())
-    np.savez(partial / 'weights.npz', **flat)
-    (partial / 'model.json').write_text(
-        json.dumps({'format': FORMAT, **dataclasses.asdict(facts)}, indent=2) + '\n')
+      files.write_bytes(partial / f'{name}.stablehlo', exported.serialize())
+    content = io.BytesIO()
+    np.savez(content, **flat)
+    files.write_bytes(partial / 'weights.npz', content.getbuffer())
+    files.write_json(partial / 'model.json', {'format': FORMAT, **dataclasses.asdict(facts)})
     if path.exists():
       path.rmdir()
     os.replace(partial, path)

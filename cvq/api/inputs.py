@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Sequence
 import warnings
 
@@ -40,7 +41,7 @@ def as_images(images: Any, shape: tuple[int, int, int], what: str = 'images'
   if batch.dtype == np.uint8:
     if batch.size and batch.max() == 1:
       warnings.warn(f'{what} is uint8 and holds nothing above 1, of 255: almost black. For a '
-                    'binary image give bool.', stacklevel=4)
+                    'binary image give bool.', stacklevel=_callers_level())
     return batch.astype(np.float32) / np.float32(255), single
   return _unit_range(batch, what), single
 
@@ -123,6 +124,14 @@ def _with_batch(array: np.ndarray, shape: tuple[int, int, int], what: str
   raise UserError(f'{what} has shape {array.shape}; expected [n, {height}, {width}, {channels}] or '
                   f'one image [{height}, {width}, {channels}]: {height} by {width} pixels, '
                   f'{channels} channel{"s" * (channels > 1)} last.')
+
+
+def _callers_level() -> int:
+  """Level, for a warning of who calls this, of the line from which this package was called."""
+  level, frame = 0, inspect.currentframe()
+  while frame.f_back and frame.f_globals.get('__name__', '').partition('.')[0] == 'cvq':
+    level, frame = level + 1, frame.f_back
+  return level
 
 
 def _unit_range(array: np.ndarray, what: str) -> np.ndarray:

@@ -138,10 +138,9 @@ class Model(Interface):
     if unknown:
       raise UserError(f'config.dataset has no field {unknown[0]!r}; it has '
                       f'{", ".join(config.dataset)}.')
-    config.dataset.update(fields, name=dataset or config.dataset.name)
-    config.evaluation.split = split
-    if examples is not None:
-      config.evaluation.examples = examples
+    _set(config, 'dataset', fields | {'name': dataset or config.dataset.name})
+    _set(config, 'evaluation', {
+        'split': split, 'examples': config.evaluation.examples if examples is None else examples})
     return evaluate.evaluate_run(self.open_run(config), self._state(), config)
 
   def open_run(self, config: Any = None) -> session.Run:
@@ -196,6 +195,19 @@ class Model(Interface):
       UserError: the run has no evaluation.json.
     """
     return card.write(self.facts, self._trained.config, self._trained.evaluation)
+
+
+def _set(config: Any, group: str, values: dict[str, Any]) -> None:
+  """Sets fields of a group of a config. Raises UserError, naming one that has another type."""
+  for name, value in values.items():
+    before = config[group][name]
+    try:
+      if value is None:                                  # which a ConfigDict would take
+        raise TypeError(name)
+      config[group][name] = value
+    except TypeError as error:
+      raise UserError(f'{group}.{name} is {value!r:.80}; expected a value of type '
+                      f'{type(before).__name__}, like {before!r}.') from error
 
 
 def _facts(trained: runs.Trained, model: Any) -> Facts:

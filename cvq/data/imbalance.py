@@ -60,16 +60,17 @@ class Imbalance:
     self._cumulative = None
     if images.combination is not None:
       _, inverse, count = np.unique(images.combination, return_inverse=True, return_counts=True)
-      self._cumulative = _cumulative(
-          self.of(np.arange(images.num_images)) / count[inverse.reshape(-1)])
+      self._sharing = count[inverse.reshape(-1)]       # images with the combination of each
+      self._cumulative = _cumulative(self.of(np.arange(images.num_images)))
 
   def of(self, index: np.ndarray) -> np.ndarray:
-    """Weight of images, the product over their factor values: [n] int -> [n] float64."""
+    """Weight of images, [n] int -> [n] float64: the product over their factor values, of which the
+    images of a combination have equal parts."""
     factors = self._images.factors(index)
     product = np.ones(np.shape(index))
     for column, weights in enumerate(self._weights):
       product = product * weights[factors[..., column]]
-    return product
+    return product if self._images.combination is None else product / self._sharing[index]
 
   def draw(self, *words: int | np.ndarray, action: np.ndarray | None = None) -> np.ndarray:
     """Images as a pure function of whole numbers, in their broadcast shape.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import errno
 import fcntl
 import io
 import os
@@ -19,6 +20,12 @@ import tensorflow_datasets as tfds
 from cvq.errors import UserError
 
 FORMAT = 'array_record'
+# What keeps files that may be whole from being opened, and the remedy.
+_CLOSED = dict.fromkeys(
+    (errno.EACCES, errno.EPERM), 'Give this user the right to read it, or choose another folder: '
+    '--config.dataset.data_dir=FOLDER') | dict.fromkeys(
+        (errno.EMFILE, errno.ENFILE), 'Close other programs, or raise the limit of open files '
+        '(ulimit -n), and repeat the command.')
 
 _may_obtain = contextvars.ContextVar('may_obtain', default=True)
 
@@ -60,22 +67,25 @@ def open_source(
     raw: records stay bytes (serialised tf.train.Example).
 
   Raises:
-    UserError: the folder can't be written, or what it holds is damaged.
+    UserError: the folder can't be written or read, or what it holds is damaged.
   """
   folder = folder_of(builder_class, data_dir, config)
   method = tfds.decode.DeserializeMethod
-  if not folder.exists():
+  with reading(folder):                                # TFDS takes one closed to it for empty
+    names = ' '.join(os.listdir(folder)) if folder.exists() else None
+  if names is None:
     if before:
       if not _may_obtain.get():
         raise UserError(f'{builder_class.name} is not prepared in {data_dir}.\n'
                         'Prepare it: the same command with --mode=data')
       before()
     _prepare(builder_class, data_dir, config)
-  elif not any(folder.glob(f'*.{FORMAT}*')) and any(folder.glob('*.tfrecord*')):
+  elif f'.{FORMAT}' not in names and '.tfrecord' in names:
     raise UserError(
         f'{folder} holds tfrecord files, which cannot be read at random.\n'
-        f'Convert them, where TensorFlow is installed: tfds convert_format --root_data_dir={folder}'
-        f' --out_file_format={FORMAT}\nOr choose another folder: --config.dataset.data_dir=FOLDER')
+        'Convert them, where TensorFlow is installed: tfds convert_format '
+        f'--dataset_version_dir={folder} --out_file_format={FORMAT}\n'
+        'Or choose another folder: --config.dataset.data_dir=FOLDER')
   with reading(folder):
     builder = builder_class(data_dir=data_dir, config=config, file_format=FORMAT)
     return builder.as_data_source(
@@ -105,10 +115,20 @@ def reading(place: pathlib.Path) -> Iterator[None]:
   """Turns what TFDS and array_record raise on unreadable files into a UserError naming them."""
   try:
     yield
-  except UserError:
+  except (UserError, MemoryError):
     raise
   except Exception as error:  # pylint: disable=broad-except
-    raise damaged(place, error) from error
+    raise (unreadable(place, error) or damaged(place, error)) from error
+
+
+def unreadable(place: pathlib.Path, error: BaseException | None) -> UserError | None:
+  """The error for what may be whole, but can't be opened, as `error` tells; None for others."""
+  while error is not None:                             # TFDS wraps; array_record has words alone
+    for number, remedy in _CLOSED.items():
+      if getattr(error, 'errno', None) == number or os.strerror(number) in str(error):
+        return UserError(f'{place} cannot be read: {os.strerror(number)}.\n{remedy}')
+    error = error.__cause__ or error.__context__
+  return None
 
 
 def damaged(place: pathlib.Path, reason: object) -> UserError:

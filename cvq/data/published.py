@@ -59,6 +59,7 @@ class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):
     files: what is read; each is taken from the data directory, or downloaded into it.
     labels: integer features beside the image. values: floating ones.
     channels: of the image.
+    library: that the files alone need, of the extra `published`.
     otherwise: flag that does without the files, for messages.
   """
   title: str
@@ -66,6 +67,7 @@ class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):
   labels: tuple[str, ...]
   values: tuple[str, ...] = ()
   channels: int
+  library: str = ''
   otherwise: str = ''
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -110,7 +112,8 @@ def open_grid(
     gain: factor that takes stored pixels to 0..255.
 
   Raises:
-    UserError: no published file and no network (within 10 s), or damaged data.
+    UserError: no published file and no network (within 10 s), no library that reads it, or damaged
+      data.
   """
   folder, source = open_records(builder_class, data_dir)
   table = records.load_table(space, source, builder_class.labels, folder, data_dir / 'tables')
@@ -131,18 +134,13 @@ def reading(path: pathlib.Path) -> Iterator[None]:
   """Turns whatever a damaged published file makes its reader raise into a UserError."""
   try:
     yield
-  except UserError:
+  except (UserError, MemoryError):
     raise
   except Exception as error:  # pylint: disable=broad-except
     detail = ' '.join(str(error).split())[:160] or type(error).__name__
-    raise UserError(f'{path} is damaged, or not the published file:\n{detail}.\n'
-                    'Move or delete it and repeat the command; it is downloaded again.') from error
-
-
-def check_library(name: str, reason: str) -> None:
-  """Raises UserError, saying why, unless an optional library is installed."""
-  if importlib.util.find_spec(name) is None:
-    raise UserError(f'{reason}: install {name} (pip install {name}), and repeat the command.')
+    raise (prepare.unreadable(path, error) or UserError(
+        f'{path} is damaged, or not the published file:\n{detail}.\n'
+        'Move or delete it and repeat the command; it is downloaded again.')) from error
 
 
 def shrink(image: Image.Image) -> Image.Image:
@@ -224,7 +222,10 @@ def _digest(path: pathlib.Path, algorithm: str) -> str:
 
 
 def _check_obtainable(builder: Any, data_dir: pathlib.Path) -> None:
-  """Raises UserError if a published file is neither in the data directory nor can be had."""
+  """Raises UserError if published files can't be read, or are neither there nor to be had."""
+  if builder.library and importlib.util.find_spec(builder.library) is None:
+    raise UserError(f'The published {builder.title} needs {builder.library}: pip install -e '
+                    "'.[published]' -c constraints.txt\nThen repeat the command.")
   for file in _missing(builder, data_dir)[:1]:         # the others lie on the same server
     problem = prepare.unreachable(file.url)
     if problem:

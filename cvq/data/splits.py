@@ -45,7 +45,8 @@ def splitter(images: Images, config: Any) -> Callable[[np.ndarray], np.ndarray]:
   random: 70/15/15 of images, or as `fractions` says (the paper's protocol).
   compositional: images whose factors all lie in the ranges of `held_out` are for testing; the
     others are divided between train and validation in proportion to their fractions. So these
-    combinations of values are never seen in training, though each value is.
+    combinations of values are never seen in training, though each value is; unless only one
+    factor is narrowed, whose values in the range are then not seen at all.
   published: the split that came with the images.
 
   Args:

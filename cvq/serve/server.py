@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from cvq import stored_config
 from cvq.api.model import load
 from cvq.errors import UserError
 
@@ -23,11 +24,12 @@ def serve(config: Any, workdir: str, *, host: str = '127.0.0.1', port: int = 800
   """Serves the page of a run until SIGINT (Ctrl-C) or SIGTERM.
 
   Args:
-    config: of the dataset, for images to begin with. workdir: of the run.
+    config: of the run, by which its test images are known. workdir: of it.
     host: name or address to listen on. port: 0 to 65535; 0 takes a free one.
 
   Raises:
-    UserError: the extra is missing, the address can't be had, no run or checkpoint there.
+    UserError: the extra is missing, the address can't be had, no run or checkpoint there, or one of
+      another config.
   """
   for library in ('flask', 'waitress'):
     if importlib.util.find_spec(library) is None:
@@ -36,6 +38,7 @@ def serve(config: Any, workdir: str, *, host: str = '127.0.0.1', port: int = 800
   import waitress                                      # an extra
   from cvq.serve import app, examples
   with contextlib.closing(listen(host, port)) as listener:  # what fails at once, before the model
+    stored_config.check(workdir, config, but=('evaluation.',))
     model = load(workdir)
     found, reason = examples.open_examples(model, config)
     print(f'{model!r}\nCompiling ...', flush=True)

@@ -177,9 +177,14 @@ def test_bad_images_are_refused_with_what_was_expected(tiny_model, images, messa
     tiny_model.retrieve(np.zeros(SHAPE), images)
 
 
-def test_a_binary_image_in_bytes_is_warned_of(tiny_model):
-  with pytest.warns(UserWarning, match='almost black'):
-    tiny_model.encode(np.ones((1, *SHAPE), np.uint8))
+def test_a_binary_image_in_bytes_is_warned_of_where_it_was_given(tiny_model):
+  image = np.ones(SHAPE, np.uint8)
+  for call in (lambda: tiny_model.encode(image), lambda: tiny_model.encode([image]),
+               lambda: tiny_model.intervene(image, 0), lambda: tiny_model.transform(image),
+               lambda: tiny_model.retrieve(image, image > 0)):
+    with pytest.warns(UserWarning, match='almost black') as found:
+      call()
+    assert (found[0].filename, found[0].lineno) == (__file__, call.__code__.co_firstlineno)
 
 
 def test_bad_arguments_are_refused(tiny_model, pixels):
@@ -200,6 +205,10 @@ def test_bad_arguments_are_refused(tiny_model, pixels):
       (lambda: tiny_model.evaluate('digits'), 'digits'),
       (lambda: tiny_model.evaluate('shapes3d'), 'shapes3d has images .64, 64, 3.'),
       (lambda: tiny_model.evaluate(colour='red'), "'colour'"),
+      (lambda: tiny_model.evaluate(split_seed='one'), "dataset.split_seed is 'one'; .*type int"),
+      (lambda: tiny_model.evaluate(fractions=None), 'dataset.fractions is None; .*type tuple'),
+      (lambda: tiny_model.evaluate(5), "dataset.name is 5; .*like 'dsprites'"),
+      (lambda: tiny_model.evaluate(examples=1.5), 'evaluation.examples is 1.5'),
       (lambda: tiny_model.evaluate(source='elsewhere'), 'elsewhere')]:
     with pytest.raises(UserError, match=message):
       call()

@@ -12,6 +12,7 @@ from cvq.data import datasets, pipeline, splits
 from cvq.data.builders import celeb_a
 from cvq.data.factors import Factor, FactorSpace
 from cvq.data.images import Images
+from cvq.data.listed import ListedTransitions
 from cvq.errors import UserError
 
 RENDERED = {('dsprites', 'rendered'), ('shapes3d', 'rendered')}        # need no file
@@ -30,8 +31,12 @@ class Unread(Images):
     raise NotImplementedError
 
 
-def config_of(name: str, preset: str = '') -> ConfigDict:
-  return importlib.import_module(f'configs.{name}').get_config(preset).dataset
+def config_of(name: str) -> ConfigDict:
+  return experiment_of(name).dataset
+
+
+def experiment_of(name: str, preset: str = '') -> ConfigDict:
+  return importlib.import_module(f'configs.{name}').get_config(preset)
 
 
 def builder_of(name: str):
@@ -90,14 +95,27 @@ def test_both_ends_lie_in_the_split_and_differ_by_the_action(name, kind, split):
 
 
 @pytest.mark.parametrize('name', sorted(set(SIZES) - {'sprites'}))   # slow to list
-def test_the_list_of_the_paper_keeps_both_ends_in_the_split(name):
-  images, config = images_of(name), config_of(name, 'paper')
-  assert config.transitions_per_step == 1000
-  pairs = pipeline.open_transitions(images, config, 'test')
-  of_image = splits.splitter(images, config)
+def test_the_list_of_the_paper_is_of_training_and_as_long_as_its_config_says(name):
+  images, config = images_of(name), experiment_of(name, 'paper')
+  pairs = pipeline.open_transitions(images, config.dataset, 'train')
+  assert isinstance(pairs, ListedTransitions)
+  training = splits.splitter(images, config.dataset)(np.arange(images.num_images)) == 0
+  share = round(1000 * training.mean())
   for action in range(images.space.num_actions):
     source, target = pairs.pool(action)
-    assert (of_image(source) == 2).all() and (of_image(target) == 2).all()
+    assert training[source].all() and training[target].all()
+    most = np.bincount(images.factors(source)[:, action % images.space.num_factors]).max()
+    assert most == share or name == 'cars3d' and most < share    # of most steps it has fewer pairs
+  listed = pairs.counts.sum()
+  assert config.train.mode_weights[1:] == (listed, listed)
+  np.testing.assert_allclose(config.train.mode_weights[0], training.sum(), rtol=3e-3)
+
+
+def test_the_list_of_sprites_is_full():
+  """Each step has its 700 pairs and far more in training; both ways."""
+  config, sizes = experiment_of('sprites', 'paper'), images_of('sprites').space.sizes
+  listed = 2 * 700 * sum(size - 1 for size in sizes)
+  assert config.train.mode_weights == (round(.7 * SIZES['sprites']), listed, listed)
 
 
 @pytest.mark.parametrize('name, source', [

@@ -63,6 +63,8 @@ class TestSplitter:
     dataset_config.update(splits='compositional', held_out='hue=0', fractions=(.8, .0, .2))
     split = splits.splitter(dataset.images, dataset_config)(np.arange(120))
     assert set(split) == {0, 2}
+    hue = dataset.space.to_factors(np.arange(120))[:, 0]
+    chex.assert_trees_all_equal(split == 2, hue == 0)            # a single factor: none is seen
 
   def test_published(self, space, dataset_config):
     images = ArrayImages(space, np.zeros((120, 4, 4, 1), np.uint8))

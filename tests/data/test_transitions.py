@@ -190,19 +190,24 @@ class TestProportions:
     assert np.ptp(pairs.counts / pairs.counts.sum()) > .04       # or levelled ones would pass
 
   @pytest.mark.parametrize('actions', ['levelled', 'natural'])
-  def test_imbalanced_sources(self, space, actions):
-    """Weight of x times validity of the action, from a list of all transitions."""
-    images = images_of(space)
+  @pytest.mark.parametrize('make', [images_of, population_of])
+  def test_imbalanced_sources(self, space, make, actions):
+    """Weight of x times validity of the action, from a list of all transitions; images of the same
+    combination share its weight."""
+    images = make(space)
     pairs = opened(images, imbalance='hue=10,size=4', actions=actions)
     source, target, action = pairs.draw(np.arange(60_000), seed=0)
-    expected = np.zeros((6, 120))
+    expected = np.zeros((6, images.num_images))
     weights = [geometric_weights(5, 10), geometric_weights(4, 1), geometric_weights(6, 4)]
+    alike = np.ones(120) if images.combination is None else np.bincount(images.combination)
     for x, _, a in all_transitions(images, 'train'):
-      expected[a, x] = np.prod([w[v] for w, v in zip(weights, space.to_factors([x])[0])])
+      values = images.factors([x])[0]
+      expected[a, x] = np.prod([w[v] for w, v in zip(weights, values)]) / alike[
+          space.to_index(values)]
     if actions == 'levelled':
       expected /= 6 * expected.sum(1, keepdims=True)
     expected *= 60_000 / expected.sum()
-    counts = np.zeros((6, 120))
+    counts = np.zeros(expected.shape)
     np.add.at(counts, (action[:, 0], source), 1)
     assert not counts[expected == 0].any()
     seen = expected > 0
@@ -222,6 +227,15 @@ class TestProportions:
     source, _, action = draw(space, np.arange(200), fractions=(1., 0., 0.), actions='natural',
                              imbalance='a=1000000000000')
     assert set(space.to_factors(source)[:, 0]) == {0} and set(action[:, 0]) <= {0, 1, 3}
+
+  def test_the_list_shares_weights_among_images_of_a_combination_too(self):
+    space = FactorSpace((Factor('a', 2), Factor('b', 2)))
+    images = images_of(space)
+    images.combination = np.repeat(np.arange(4), [1, 1, 2, 18])        # a = 1: 2 with b = 0, 18
+    source, _, action = opened(
+        images, fractions=(1., 0., 0.), imbalance='a=1000000000000').draw(np.arange(8000), seed=0)
+    b = images.factors(source[action[:, 0] == 2])[:, 1]
+    np.testing.assert_allclose(b.mean(), .5, atol=.04)
 
 
 class TestHeldOut:
@@ -314,14 +328,18 @@ class TestListed:
     expected = np.full(6, 1 / 6) if actions == 'levelled' else pairs.counts / pairs.counts.sum()
     np.testing.assert_allclose(np.bincount(action[:, 0]) / 20_000, expected, atol=.015)
 
-  def test_imbalance_weighs_the_list(self, space):
-    pairs = opened(images_of(space), transitions_per_step=20, imbalance='hue=50')
+  @pytest.mark.parametrize('make', [images_of, population_of])
+  def test_imbalance_weighs_the_list(self, space, make):
+    images = make(space)
+    pairs = opened(images, transitions_per_step=20, imbalance='hue=50')
     source, _, action = pairs.draw(np.arange(30_000), seed=0)
     listed, _, acts = pairs.choose(examples=0, seed=0)
-    weights = geometric_weights(5, 50)
+    alike = np.ones(120) if images.combination is None else np.bincount(images.combination)
     for a in (1, 4):
-      hue = space.to_factors(listed[acts == a])[:, 0]
-      expected = np.bincount(hue, weights=weights[hue], minlength=5)
-      drawn = space.to_factors(source[action[:, 0] == a])[:, 0]
+      x = listed[acts == a]
+      hue = images.factors(x)[:, 0]
+      weights = geometric_weights(5, 50)[hue] / alike[space.to_index(images.factors(x))]
+      expected = np.bincount(hue, weights=weights, minlength=5)
+      drawn = images.factors(source[action[:, 0] == a])[:, 0]
       np.testing.assert_allclose(np.bincount(drawn, minlength=5) / drawn.size,
                                  expected / expected.sum(), atol=.02)

@@ -1,6 +1,7 @@
 """The launch scripts: what they would install, and that shellcheck finds nothing."""
 
 import configparser
+import fcntl
 import hashlib
 import itertools
 import os
@@ -66,6 +67,30 @@ def test_an_unknown_set_is_refused():
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.name)
 def test_shellcheck(script):
   subprocess.run([SHELLCHECK, '-x', script], cwd=ROOT, check=True)
+
+
+@pytest.mark.skipif(not shutil.which('flock'), reason='macOS has none')
+def test_of_two_starts_at_once_one_sets_up(tmp_path):
+  """The other waits and finds all done; what they start then does not hold the lock."""
+  python = tmp_path / 'python'                         # its environments install nothing
+  python.write_text('#!/bin/bash\n[[ "$2" != venv ]] || { sleep .5; mkdir -p "$3/bin"; '
+                    'touch "$3/bin/activate"; ln -s "$(type -P true)" "$3/bin/python"; }')
+  python.chmod(0o755)
+  both = [subprocess.Popen(
+      ['bash', '-c', 'source launch/setup.sh; set_up && echo READY && exec sleep 60'], cwd=ROOT,
+      text=True, stdout=subprocess.PIPE, env={
+          'PATH': os.environ['PATH'], 'CVQ_JAX': 'cpu', 'CVQ_PYTHON': str(python),
+          'CVQ_VENV': str(tmp_path / 'some' / 'venv')}) for _ in range(2)]
+  try:
+    said = [list(itertools.takewhile('READY\n'.__ne__, start.stdout)) for start in both]
+    assert [start.poll() for start in both] == [None, None]
+    with (tmp_path / 'some' / 'venv.lock').open() as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  finally:
+    for start in both:
+      start.kill()
+      start.communicate()
+  assert sum(line.startswith('Setting up') for lines in said for line in lines) == 1
 
 
 def pins(path):

@@ -1,6 +1,7 @@
 """What comes from someone else is read and never run: the source says so, and hostile files try."""
 
 import ast
+import dataclasses
 import json
 import pathlib
 import pickle
@@ -87,30 +88,45 @@ def fixture_run(tiny_run, tmp_path):
   return shutil.copytree(tiny_run, tmp_path / 'run')
 
 
-def test_pickles_in_the_place_of_weights_and_states(run, tmp_path):
+@pytest.fixture(name='trap')
+def fixture_trap(tmp_path):
+  """Where a pickle leaves a file, and the pickle, which nothing may load."""
   trap = tmp_path / 'ran'
   content = pickle.dumps(Malice(trap))
   pickle.loads(content)
   assert trap.exists()                                 # the trap works
   trap.unlink()
+  yield trap, content
+  assert not trap.exists()
+
+
+def test_pickles_in_the_place_of_weights_and_states(run, trap, tmp_path):
+  _, content = trap
   (tmp_path / 'model.safetensors').write_bytes(content)
   with pytest.raises(UserError, match='damaged, or no safetensors'):
     cvq.load(tmp_path / 'model.safetensors')
-  export = tmp_path / 'export'
-  export.mkdir()
-  facts = {'format': exported.FORMAT, 'image_shape': [64, 64, 1], 'factors': []}
-  (export / 'model.json').write_text(json.dumps(facts))
-  np.savez(export / 'weights.npz', w=np.asarray([Malice(trap)], object), allow_pickle=True)
-  for name in exported.FUNCTIONS:
-    (export / f'{name}.stablehlo').write_bytes(content)
-  with pytest.raises(UserError, match='holds no exported model'):
-    cvq.load_exported(export)
   for path in (run / 'checkpoints').rglob('*'):
     if path.is_file():
       path.write_bytes(content)
   with pytest.raises(UserError):
     cvq.load(run)
-  assert not trap.exists()
+
+
+@pytest.mark.parametrize('part, why', [
+    ('weights.npz', 'contains pickled'), ('an array', 'Object arrays cannot'),
+    ('a module', 'unpack')])
+def test_pickles_in_an_exported_model(tiny_model, trap, tmp_path, part, why):
+  """Each is met: all that is read before it is as it should be."""
+  facts = {'format': exported.FORMAT, **dataclasses.asdict(tiny_model.facts)}
+  (tmp_path / 'model.json').write_text(json.dumps(facts))
+  arrays = np.asarray([Malice(trap[0])], object) if part == 'an array' else np.zeros(3)
+  np.savez(tmp_path / 'weights.npz', w=arrays, allow_pickle=True)
+  if part == 'weights.npz':
+    (tmp_path / part).write_bytes(trap[1])
+  for name in exported.FUNCTIONS:
+    (tmp_path / f'{name}.stablehlo').write_bytes(trap[1])
+  with pytest.raises(UserError, match=f'holds no exported model: .*{why}'):
+    cvq.load_exported(tmp_path)
 
 
 @pytest.mark.parametrize('name', ['os', 'tables', 'common', 'baselines.common', '..cvq.main', '',

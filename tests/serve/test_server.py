@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from configs import dsprites
+from cvq import stored_config
 from cvq.data import datasets, splits
 from cvq.data.factors import Factor, FactorSpace
 from cvq.data.images import ArrayImages
@@ -61,6 +62,14 @@ def test_the_address_is_known_before_the_model_and_freed_after(tmp_path):
   with contextlib.closing(server.listen('127.0.0.1', 0)) as taken:
     with pytest.raises(UserError, match='in use'):
       server.serve(dsprites.get_config(), str(tmp_path), port=taken.getsockname()[1])
+
+
+def test_another_config_than_that_of_the_run_is_refused(tmp_path):
+  config = dsprites.get_config()
+  stored_config.write(str(tmp_path), config)
+  config.dataset.split_seed = 1                        # its test images were in training
+  with pytest.raises(UserError, match='holds another run: dataset.split_seed: 0 -> 1'):
+    server.serve(config, str(tmp_path), port=0)
 
 
 def test_examples_come_from_the_test_split():

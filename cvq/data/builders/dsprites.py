@@ -66,6 +66,7 @@ class DspritesPublished(published.Builder, skip_registration=True):
   labels = LABELS
   values = VALUES
   channels = 1
+  library = 'h5py'
   otherwise = '--config.dataset.source=rendered'
 
   def num_images(self) -> int:
@@ -110,7 +111,6 @@ def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
     UserError: no such data and no network (within 10 s), or damaged data.
   """
   del options
-  published.check_library('h5py', 'The published dSprites is an hdf5 file')
   return published.open_grid(DspritesPublished, SPACE, data_dir, gain=255)
 
 

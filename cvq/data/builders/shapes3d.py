@@ -69,6 +69,7 @@ class Shapes3dPublished(published.Builder, skip_registration=True):
   labels = LABELS
   values = VALUES
   channels = 3
+  library = 'h5py'
   otherwise = '--config.dataset.source=rendered'
 
   def num_images(self) -> int:
@@ -113,7 +114,6 @@ def open_published(data_dir: pathlib.Path, options: Any = None) -> Images:
     UserError: no such data and no network (within 10 s), or damaged data.
   """
   del options
-  published.check_library('h5py', 'The published Shapes3D is an hdf5 file')
   return published.open_grid(Shapes3dPublished, SPACE, data_dir)
 
 

@@ -86,7 +86,7 @@ class Sprites(tfds.core.GeneratorBasedBuilder):
           'layer': layer, 'value': value, 'cells': render.cut(_pixels(*file))}
 
 
-class ComposedImages(Images):
+class CharacterImages(Images):
   """Images of SPACE, composed at reading time.
 
   Args:
@@ -125,8 +125,9 @@ def open_composed(data_dir: pathlib.Path, options: Any) -> Images:
              for record in records}
     if set(found) != set(SHEETS):
       raise ValueError(f'{len(records)} records are not the {len(SHEETS)} sheets')
-  images = ComposedImages({layer: np.stack([found[layer, value] for value in range(SIZES[layer])])
-                         for layer in render.LAYERS})
+  images = CharacterImages({
+      layer: np.stack([found[layer, value] for value in range(SIZES[layer])])
+      for layer in render.LAYERS})
   images.folder = folder
   return images
 

@@ -143,10 +143,14 @@ def test_reachable(monkeypatch):
   assert 'HTTPError' in prepare.unreachable('https://example.org/x')
 
 
-def test_h5py_missing(config, monkeypatch):
-  monkeypatch.setattr(published.importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(UserError, match='pip install h5py'):
+def test_h5py_is_missed_where_the_file_must_be_read(config, template, monkeypatch):
+  real = published.importlib.util.find_spec
+  monkeypatch.setattr(published.importlib.util, 'find_spec',
+                      lambda name, *rest: None if name == 'h5py' else real(name, *rest))
+  with pytest.raises(UserError, match=r"dSprites needs h5py: pip install -e '\.\[published\]' -c"):
     datasets.load_dataset(config)
+  shutil.copytree(template[0], config.data_dir, dirs_exist_ok=True)
+  assert datasets.load_dataset(config).images.read(INDEX[:2]).any()
 
 
 @pytest.mark.parametrize('content', [b'', b'not hdf5' * 1000])
@@ -225,4 +229,4 @@ def test_tfrecord_files_are_explained(config):
   (folder / 'dsprites-train.tfrecord-00000-of-00001').touch()
   with pytest.raises(UserError, match='tfds convert_format') as error:
     datasets.load_dataset(config)
-  assert_helps(error, str(folder), '--config.dataset.data_dir')
+  assert_helps(error, f'--dataset_version_dir={folder} ', '--config.dataset.data_dir')

@@ -2,6 +2,7 @@
 
 from concurrent import futures
 import contextlib
+import errno
 import hashlib
 import http.server
 import pathlib
@@ -131,6 +132,20 @@ def check(builder, data_dir: pathlib.Path):
   assert images.image_shape == (64, 64, 1)
   assert (images.read(INDEX) == INDEX[:, None, None, None]).all()
   assert images.read(INDEX[:0]).shape == (0, 64, 64, 1)
+
+
+@pytest.mark.parametrize('reading', [prepare.reading, published.reading])
+@pytest.mark.parametrize('error, remedy', [
+    (PermissionError(errno.EACCES, 'closed'), 'right'), (OSError(errno.EMFILE, ''), 'ulimit -n'),
+    (RuntimeError('open() failed: Too many open files; opening x'), 'ulimit -n'),  # array_record
+    (MemoryError(), None)])
+def test_what_may_be_whole_is_not_called_damaged(reading, error, remedy):
+  with pytest.raises(UserError if remedy else MemoryError) as found:
+    with reading(pathlib.Path('some/file')):
+      raise error
+  if remedy:
+    assert re.search(f'(?s)^some/file cannot be read: .*{remedy}', str(found.value))
+    assert 'damaged' not in str(found.value) and 'elete' not in str(found.value)
 
 
 @pytest.mark.parametrize('shard', [1, 8, 35, 100])

@@ -205,7 +205,7 @@ def test_no_network_says_what_to_do(small):
 
 def test_h5py_missing(small, monkeypatch):
   monkeypatch.setattr(published.importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(UserError, match='pip install h5py'):
+  with pytest.raises(UserError, match='Shapes3D needs h5py: pip install -e'):
     datasets.load_dataset(small)
 
 
