@@ -314,7 +314,7 @@ def _paper(config: ConfigDict, images: int, transitions: int) -> None:
   config.log.every = 100
   config.log.evaluate_every = config.log.picture_every = config.checkpoint.every = 5000
   t.mode_weights = (float(images), float(transitions), float(transitions))
-  p.decay_every = images // (2 * p.batch_size)
+  p.decay_every = max(images // (2 * p.batch_size), 1)
   p.steps = 20 * p.decay_every
-  t.decay_every = (images + 2 * transitions) // t.batch_size
+  t.decay_every = max((images + 2 * transitions) // t.batch_size, 1)
   t.steps = 100 * t.decay_every

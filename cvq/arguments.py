@@ -9,7 +9,7 @@ import sys
 from typing import Any, NamedTuple
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from cvq.config import leaves
 from cvq.errors import UserError
@@ -63,14 +63,15 @@ def parse(argv: list[str], usage: str) -> Arguments:
   except SyntaxError as error:
     raise UserError(f'--config={paths[-1]}: {error.msg} ({error.filename}, line {error.lineno}).'
                     ) from error
-  except (flags.Error, AttributeError, LookupError, TypeError, ValueError, OSError,
-          ImportError) as error:
+  except UserError:
+    raise
+  except Exception as error:  # pylint: disable=broad-except    # a config may raise any
     raise UserError(_explain(argv, error)) from error
   if len(rest) > 1:
     raise UserError(f'Unknown argument {rest[1]!r}; flags start with --, see --help.')
-  if _CONFIG.value is None:
+  if not paths:
     raise UserError('--config is missing; for example --config=configs/dsprites.py')
-  config = _CONFIG.value
+  config = _checked(paths[-1], _CONFIG.value)
   workdir = _WORKDIR.value or os.path.join(
       'runs', '-'.join(filter(None, [config.name, config.preset])))
   if _COMPARE.value and _MODE.value != 'report':
@@ -78,6 +79,18 @@ def parse(argv: list[str], usage: str) -> Arguments:
   if (_HOST.present or _PORT.present) and _MODE.value != 'serve':
     raise UserError('--host and --port belong to the interactive page; add --mode=serve')
   return Arguments(config, workdir, _MODE.value, _COMPARE.value, _HOST.value, _PORT.value)
+
+
+def _checked(path: str, config: Any) -> Any:
+  """What a config file gives. Raises UserError where that is no config."""
+  if isinstance(config, ConfigDict):
+    return config
+  try:
+    reason = f'its get_config gives {type(config).__name__}, and no config'
+    getattr(config, 'name', None)
+  except OSError as error:                     # of the file itself, which absl keeps until now
+    reason = str(error).strip().splitlines()[-1]
+  raise UserError(f'--config={path}: {reason}.\nSee configs/dsprites.py for one that is whole.')
 
 
 def _config_values(argv: list[str]) -> list[str]:

@@ -12,7 +12,8 @@ _REMEDIES = {
     ('mask', 'on'): ('every action changes everything, and nothing is copied from x',
                      'a longer --config.pretrain.steps or a lower --config.train.learning_rate'),
     ('graph', 'off'): ('no variable depends on another',
-                       'a smaller --config.loss.graph_size or --config.loss.edge_kl'),
+                       'a smaller --config.loss.graph_size or --config.loss.edge_kl, or if both '
+                       'are 0 a lower --config.train.learning_rate'),
     ('graph', 'on'): ('every variable depends on every other',
                       'a larger --config.loss.graph_size or --config.loss.edge_kl')}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pathlib
 import platform
 import zlib
@@ -34,6 +35,8 @@ def keep(data_dir: str) -> pathlib.Path | None:
   try:
     folder.mkdir(parents=True, exist_ok=True)
   except OSError:
+    return None
+  if not os.access(folder, os.W_OK):                   # of someone else; JAX would warn each time
     return None
   drop_half_written(folder)
   jax.config.update('jax_compilation_cache_dir', str(folder))

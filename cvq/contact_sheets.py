@@ -110,7 +110,10 @@ def histograms(counts: Sequence[np.ndarray], names: Sequence[str], *,
 
 def _examples(images: Images, factor: int, columns: int, seed: int
               ) -> tuple[np.ndarray, np.ndarray]:
-  """Images that show a factor's values, and the values: two [columns] arrays."""
+  """Images that show a factor's values, and the values: two arrays of at most `columns`.
+
+  A value with few images shows them again, one without any is left out.
+  """
   space = images.space
   size = space.sizes[factor]
   if images.combination is None:
@@ -121,11 +124,12 @@ def _examples(images: Images, factor: int, columns: int, seed: int
     return space.to_index(factors), value
   every = images.factors(np.arange(images.num_images))[:, factor]
   value = np.arange(columns) * size // columns
-  index = np.zeros(columns, np.int64)
+  value = value[np.isin(value, every)]
+  index = np.zeros(value.size, np.int64)
   for v in np.unique(value):
     pool = np.flatnonzero(every == v)
     mine = np.flatnonzero(value == v)
-    index[mine] = pool[np.argsort(hash64(seed, factor, pool))[:mine.size]]
+    index[mine] = np.resize(pool[np.argsort(hash64(seed, factor, pool))], mine.size)
   return index, value
 
 

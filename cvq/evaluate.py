@@ -138,6 +138,7 @@ def open_checkpoint(config: Any, workdir: str, *, mode: str
   if restored is None:
     raise UserError(f'--workdir={workdir} holds no complete checkpoint.\n'
                     f'Go on training: the same command without --mode={mode}')
+  stored_config.write(workdir, config)                 # again, where a damaged one was moved away
   return run, restored
 
 

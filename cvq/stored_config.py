@@ -40,10 +40,12 @@ def check(workdir: str, config: Any, *, but: tuple[str, ...] = ()) -> None:
   path = pathlib.Path(workdir) / 'config.json'
   if not path.exists():
     return
-  before = files.read_json(
-      path, 'Move it away to go on with the config given, or choose another --workdir.')
-  now = to_json(config)
-  before = _upgraded(before, now)
+  remedy = 'Move it away to go on with the config given, or choose another --workdir.'
+  before, now = files.read_json(path, remedy), to_json(config)
+  try:
+    before = _upgraded(before, now)
+  except (AttributeError, TypeError, ValueError) as error:       # JSON, but of something else
+    raise UserError(f'{path} is damaged: it holds no config.\n{remedy}') from error
   different = [f'{name}: {old} -> {new}' for name, old, new in _differences(before, now)
                if not name.startswith((*MAY_DIFFER, *but))]
   if different:

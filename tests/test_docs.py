@@ -57,6 +57,10 @@ def test_new_dataset(bars):
   chex.assert_shape(batch['y'], (8, 2, 16, 16, 1))
   greys = np.asarray([0, 55, 95, 135, 175, 215, 255])
   assert set(np.unique(batch['x'])) <= set(greys)
+  paper = bars('paper')
+  configuration.validate(paper)
+  listed = pipeline.open_transitions(dataset.images, paper.dataset, 'train')
+  assert paper.train.mode_weights[1] == listed.counts.sum()
 
 
 def test_new_encoder(monkeypatch):

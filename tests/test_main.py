@@ -67,6 +67,14 @@ def test_a_config_file_that_is_not_python(tmp_path):
   check(run(f'--config={tmp_path}/empty.py'), 'get_config')
 
 
+@pytest.mark.parametrize('body, part', [
+    ('pass', 'gives NoneType, and no config'), ('retrun', "name 'retrun' is not defined"),
+    ("open('elsewhere')", "No such file or directory: 'elsewhere'")])
+def test_a_config_file_that_gives_none(tmp_path, body, part):
+  (tmp_path / 'other.py').write_text(f'def get_config():\n  {body}\n')
+  check(run(f'--config={tmp_path}/other.py'), part)
+
+
 def test_elsewhere_than_beside_configs_the_remedy_is_told(tmp_path):
   result = subprocess.run(
       [sys.executable, '-m', 'cvq.main', f'--config={ROOT}/configs/dsprites.py'], cwd=tmp_path,

@@ -58,7 +58,7 @@ def by_hand(trained, model, x, y, sequence):
 
 
 @pytest.mark.slow
-def test_alternatives_are_candidates_and_equal_ones_share_their_probability(tiny_run, tiny_model, images):
+def test_alternatives_are_candidates_by_their_probability(tiny_run, tiny_model, images):
   trained = runs.read_run(str(tiny_run))
   one = runs.build(trained.config, trained.description)
   two = one.clone(transition=one.transition.clone(alternatives=2))
@@ -71,25 +71,29 @@ def test_alternatives_are_candidates_and_equal_ones_share_their_probability(tiny
     variables = trained.variables | {
         'params': trained.variables['params'] | {'transition': layer}}
     codes = inference.encode(variables, target, model=model)['codes']
-    return planning.widen(variables, start, codes, target, model=model)
+    x = inference.from_codes(variables, start.codes[:, 0], model)
+    weights = model.apply(
+        variables, x, model.every_action(1), train=False, method=model.predict).weights
+    return *planning.widen(variables, start, codes, target, model=model), weights
 
   width = trained.config.model.transition.width
   weight = {'kernel': jnp.zeros((width, 1)), 'bias': jnp.zeros(1)}
   equal = {name: {'embedding': jnp.zeros((20, width))} for name in ('own_scale', 'own_shift')}
-  beam, parent, action = widened(one)
+  beam, parent, action, _ = widened(one)
   expected = np.asarray(action)
-  beam_of_two, parent_of_two, action = widened(two, weight=weight, **equal)
+  beam_of_two, parent_of_two, action, _ = widened(two, weight=weight, **equal)
   np.testing.assert_array_equal(action, expected)
   np.testing.assert_array_equal(parent_of_two, parent)
   np.testing.assert_array_equal(beam_of_two.counts, beam.counts)
-  of_one_half = beam.score + np.log(.5)                  # each alternative has this probability
-  np.testing.assert_allclose(beam_of_two.score, of_one_half, rtol=1e-5)
-  # A second alternative that is far off: the first is taken.
+  np.testing.assert_allclose(beam_of_two.score, beam.score + np.log(.5), rtol=1e-5)
+  # A second alternative that is far off, if likelier beforehand: the first is taken.
   far = jnp.where(jnp.arange(20)[:, None] % 2 == 1, 50., 0.) * jnp.ones((20, width))
-  odd, _, action = widened(two, weight=weight, own_scale=equal['own_scale'],
-                           own_shift={'embedding': far})
+  odd, _, action, weights = widened(
+      two, weight=weight | {'kernel': jnp.full((width, 1), 4 / 50 / width)},
+      own_scale=equal['own_scale'], own_shift={'embedding': far})
   np.testing.assert_array_equal(action, expected)
-  np.testing.assert_allclose(odd.score, of_one_half, rtol=1e-5)
+  assert (weights[..., 0] < np.log(.4)).all()
+  np.testing.assert_allclose(odd.score[0], beam.score[0] + weights[0, expected[0], 0], rtol=1e-5)
 
 
 def test_steps_left_to_go_are_those_of_a_loop():

@@ -74,3 +74,6 @@ def test_damaged_config_is_named(tmp_path):
   (tmp_path / 'config.json').write_text('{"seed": ')
   with pytest.raises(UserError, match='config.json is damaged'):
     stored_config.check(str(tmp_path), small.config())
+  (tmp_path / 'config.json').write_text('{"model": 5}')
+  with pytest.raises(UserError, match='(?s)config.json is damaged.*Move it away'):
+    stored_config.check(str(tmp_path), small.config())

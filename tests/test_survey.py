@@ -94,6 +94,16 @@ def test_examples_of_a_population_have_the_value(factor):
   assert set(value) == set(range(SPACE.sizes[factor])) and len(set(index)) == 10
 
 
+def test_a_value_with_few_images_shows_them_again_and_one_without_is_left_out():
+  images = make_images(population=True)
+  few = np.flatnonzero(images.factors(np.arange(images.num_images))[:, 0] == 1)[:2]
+  factors = images.factors
+  images.factors = lambda index: np.where(np.isin(index, few)[:, None], 1, 0) * np.ones(
+      (1, factors(index).shape[1]), int)
+  index, value = contact_sheets._examples(images, 0, 12, 0)
+  assert set(value) == {0, 1} and set(index[value == 1]) == set(few) and (value == 1).sum() == 3
+
+
 def test_population_has_a_sheet():
   assert contact_sheets.traversals(make_images(population=True)).ndim == 3
 

@@ -9,9 +9,9 @@ from cvq.sweep.cells import Chart, Column, Row, Table
 
 
 # Of the baselines with latents; the one that is best as published is shown with actions too.
-APART = (' The encoders of beta-VAE, Ada-GVAE and QLAE learn without actions, as published; only '
-         'the transition in their latent space learns from these, but in the row "trained by '
-         'actions" (`model.joint`). All of cvq does.')
+APART = (" The encoders of the paper's method, beta-VAE, Ada-GVAE and QLAE learn without actions, as "
+         'published; only the transition in their latent space learns from these, but in the row '
+         '"trained by actions" (`model.joint`). All of cvq does.')
 TRAINED = NAMES['ada_gvae'] + ', trained by actions'
 JOINT = Row((DATASETS['dsprites'], TRAINED), variation('ada_gvae', 'joint', model__joint=True))
 
@@ -193,10 +193,10 @@ def multi_step() -> Table:
       "Search: by beam search over the model's own predictions; greedy: by a beam of one. Shown: "
       'the true image is shown to the model after each of its actions, which is more to go by; '
       'it takes the likeliest one again or (search) the first of a new plan of at most 4. The '
-      'search of cvq counts the steps that its global level sees left to go; an inverse model predicts no image, '
-      'so it has no search. cvq draws and encodes again what it expects after each action, and '
-      'compares codes and pixels; beta-VAE, Ada-GVAE and QLAE go on from predicted latents and '
-      'compare these.',
+      'search of cvq counts the steps that its global level sees left to go; an inverse model '
+      'predicts no image, so it has no search. cvq draws and encodes again what it expects after '
+      'each action, and compares codes and pixels; beta-VAE, Ada-GVAE and QLAE go on from '
+      'predicted latents and compare these.',
       ('dataset', 'method'),
       tuple(column(n, how) for n in lengths for how in hows),
       plain(('ours', 'inverse', 'beta_vae', 'ada_gvae', 'qlae'), ('dsprites', 'shapes3d')),

@@ -25,7 +25,7 @@ class Prediction:
     observational_logits: [B, S, S] log-odds of the edges without intervention, or None where
       the observational mechanism is the identity by construction.
     graph: [B, M, S, S] effective edge weights, after mask and sampling.
-    copies: if true, a variable that is not intervened on keeps its code exactly, and whether it is
+    copies: if true, a variable that is not intervened on keeps its code exactly, and the choice
       is marginalised: p(y_i) = (1 - m_i) [y_i = x_i] + m_i softmax(logits_i)[y_i], where m is
       sigmoid(mask_logits), whatever `mask` is.
     vectors: [B, M, V, d] predicted code vectors where the layer predicts in the space of the

@@ -253,8 +253,8 @@ def adjacency(report: dict, pictures: dict) -> Figure:
       column_label='parent', limit=max(float(graph.max()), 1e-9))
   return _figure('Causal graph under each action', 'Adjacency matrices, one for each action: child '
                  'in rows, parent in columns, colour is the weight of the edge.', drawn,
-                 f'Mean over {report["mechanisms"]["images"]} images of '
-                 f'{graph.shape[-1]} × {graph.shape[-1]} nodes.')
+                 f'Mean over those of {report["mechanisms"]["images"]} images from which the action '
+                 f'leads to another; {graph.shape[-1]} × {graph.shape[-1]} nodes.')
 
 
 def failures(report: dict, pictures: dict) -> list[dict[str, Any]]:

@@ -70,6 +70,10 @@ class Material:
     f = self.space.num_factors
     return (action + f) % (2 * f)
 
+  def possible(self, index: np.ndarray) -> np.ndarray:
+    """`cvq.evaluation.graphs.possible` of images by index: [n] int -> [n, A] bool."""
+    return graphs.possible(self.near.step(index[:, None], np.arange(self.space.num_actions))[1])
+
   def pixels(self, index: np.ndarray) -> np.ndarray:
     """Images [..., H, W, C] in [0, 1] of indices of any shape."""
     shape = (*np.shape(index), *self.images.image_shape)
@@ -211,7 +215,7 @@ def mechanisms(m: Material) -> tuple[dict, dict]:
   index = m.source[:m.sizes.graphs]
   out = m.imagination.graphs(m.images, index)
   names = m.space.action_names
-  rows = graphs.possible(m.near.step(index[:, None], np.arange(len(names)))[1])
+  rows = m.possible(index)
   numbers = {
       'images': len(index), 'nodes': out['graph'].shape[-1],
       'actions': {name: graphs.measures(out['graph'][rows[:, a], a])

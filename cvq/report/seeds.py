@@ -50,8 +50,9 @@ def _means(workdir: str, m: Material) -> tuple[np.ndarray, np.ndarray]:
   trained = runs.read_run(workdir)
   there = Imagination(runs.build(trained.config, trained.description), runs.to_state(trained),
                       trained.config.evaluation.batch_size)
-  out = there.graphs(m.images, m.source[:m.sizes.graphs])
-  return out['graph'].mean(0), out['mask'].mean(0)
+  index = m.source[:m.sizes.graphs]
+  out, rows = there.graphs(m.images, index), m.possible(index)
+  return graphs.mean_of_each(out['graph'], rows), graphs.mean_of_each(out['mask'], rows)
 
 
 def _by_position(graph: np.ndarray, mask: np.ndarray, grid: Any) -> tuple[np.ndarray, np.ndarray]:

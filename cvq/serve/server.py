@@ -24,12 +24,13 @@ def serve(config: Any, workdir: str, *, host: str = '127.0.0.1', port: int = 800
   """Serves the page of a run until SIGINT (Ctrl-C) or SIGTERM.
 
   Args:
-    config: of the run, by which its test images are known. workdir: of it.
+    config: whose dataset is that of the run, by which its test images are known. workdir: of the
+      run.
     host: name or address to listen on. port: 0 to 65535; 0 takes a free one.
 
   Raises:
-    UserError: the extra is missing, the address can't be had, no run or checkpoint there, or one of
-      another config.
+    UserError: the extra is missing, the address can't be had, no run or checkpoint there, or one on
+      another dataset or split.
   """
   for library in ('flask', 'waitress'):
     if importlib.util.find_spec(library) is None:
@@ -38,7 +39,9 @@ def serve(config: Any, workdir: str, *, host: str = '127.0.0.1', port: int = 800
   import waitress                                      # an extra
   from cvq.serve import app, examples
   with contextlib.closing(listen(host, port)) as listener:  # what fails at once, before the model
-    stored_config.check(workdir, config, but=('evaluation.',))
+    # Which images are of the test split depends on the dataset's fields alone.
+    stored_config.check(
+        workdir, config, but=tuple(name for name in config if name != 'dataset'))
     model = load(workdir)
     found, reason = examples.open_examples(model, config)
     print(f'{model!r}\nCompiling ...', flush=True)

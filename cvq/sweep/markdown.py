@@ -31,14 +31,14 @@ row has several seeds it gives their mean and, after "±", their standard deviat
 where only one of them has the figure. "Minutes" are those of the training steps, their compilation
 included, without start-up and evaluation; where the machine is "1 of 2 cores", another cell, and at
 times tests, ran beside it. A cell's revision is that of its training; of what was measured later
-the JSON says its own (`later`; not before 2026-11-28). Cells of revisions before bb014a2, with
+the JSON says its own (`later`, recorded since 2026-11-28). Cells of revisions before bb014a2, with
 other defaults, ran with the flags that gave that run then; their commands have those that give it
 now.
 
 Our default was chosen on validation data over many tries. Of beta-VAE and Ada-GVAE two learning
 rates were tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE
 another weight of the KL term; of the paper's method three rates and two proportions of its modes;
-of the inverse model three, with 1 % of the transitions, and two lengths, of which the longer one
+of the inverse model three, with 1.4 % of the transitions, and two lengths, of which the longer one
 retrieves more; of QLAE two rates (3e-3, the higher one, retrieves more) and two weight decays (.1
 retrieves more than 1; it shrinks weights by half over these few steps, to nothing over the
 published 200,000). On dSprites all of them have about the time of our local level.
