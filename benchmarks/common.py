@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
 import platform
@@ -11,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import metadata
 from typing import Any, Callable, Mapping, Sequence
 
 from cvq import files, memory
@@ -18,9 +20,9 @@ from cvq.sweep.markdown import line
 from cvq.sweep.run import machine as processor
 
 RESULTS = 'docs/performance'
-PLACES = ('--results', '--runs')         # flags that name folders of one machine
-Row = dict[str, str]                     # a cell for each head of the table
-Seconds = dict[str, list[float]]         # of every repeat, for each version
+PLACES = ('--results', '--runs', '--data_dir')      # flags that name folders of one machine
+Row = dict[str, str]                                # a cell for each head of the table
+Seconds = dict[str, list[float]]                    # of every repeat, for each version
 
 
 def start(main: Callable[[], None]) -> None:
@@ -97,11 +99,15 @@ def alone(module: str, *arguments: object) -> str | None:
 
 
 def versions() -> str:
-  """Of what the times depend on; PyTorch where it has been imported."""
-  found = {name: sys.modules[name].__version__
-           for name in ('jax', 'numpy', 'torch') if name in sys.modules}
-  return ', '.join([f'Python {platform.python_version()}',
-                    *(f'{name} {version}' for name, version in found.items())])
+  """Of what the times depend on, as installed: many benchmarks import it in children alone.
+
+  PyTorch is named where it is installed, which it is for the peers.
+  """
+  found = [f'Python {platform.python_version()}']
+  for name in ('jax', 'numpy', 'torch'):
+    with contextlib.suppress(metadata.PackageNotFoundError):
+      found.append(f'{name} {metadata.version(name)}')
+  return ', '.join(found)
 
 
 def machine() -> str:

@@ -191,7 +191,7 @@ def main() -> None:
              'goal': GOALS[mode] if peer else ''}
       for version in ('cvq', 'PyTorch'):
         row[f'{version} GB'] = memory(version, mode, batch) if version in versions else ''
-      row['cvq pairs/s'] = f'{batch / min(of_row["cvq"]):.0f}'
+      row['cvq pairs/s'] = f'{batch / np.median(of_row["cvq"]):.0f}'
       rows.append(row)
   note = (f'{flags.repeats} rounds; goal of the causal step also: at most 3 action steps, peak '
           'memory under 3 GB.')

@@ -60,6 +60,7 @@ def start(config: str, workdir: pathlib.Path, cache: pathlib.Path) -> dict[str, 
   try:
     while 'first joint step' not in found:
       if process.poll() is not None or time.perf_counter() - begin > LIMIT:
+        process.kill()                                   # what it wrote ends only with it
         raise RuntimeError(f'No step was made: {process.stderr.read()[-2000:]}')
       time.sleep(.02)
       new, now = lines(log)[already:], time.perf_counter() - begin
@@ -78,6 +79,14 @@ def start(config: str, workdir: pathlib.Path, cache: pathlib.Path) -> dict[str, 
     process.wait()
 
 
+def preparation(config: str) -> str:
+  """Code that prepares the data of a config, PATH or PATH:PRESET."""
+  path, _, preset = config.partition(':')
+  module = path.removesuffix('.py').replace('/', '.')
+  return (f'from {module} import get_config; from cvq.data import datasets; '
+          f'datasets.load_dataset(get_config({preset!r}).dataset)')
+
+
 def main() -> None:
   parser = common.parser(__doc__, repeats=3)
   parser.add_argument('--config', default='configs/dsprites.py')
@@ -90,10 +99,7 @@ def main() -> None:
   for name, code in IMPORTS.items():
     row(f'`{name}`', statistics.median(python(code) for _ in range(flags.repeats)),
         'under 2' if name == 'import cvq' else '')
-  subprocess.run([sys.executable, '-c', 'import importlib; from cvq.data import datasets; '
-                  f'datasets.load_dataset(importlib.import_module('
-                  f'{flags.config.removesuffix(".py").replace("/", ".")!r}).get_config().dataset)'],
-                 check=True)
+  subprocess.run([sys.executable, '-c', preparation(flags.config)], check=True)
   with tempfile.TemporaryDirectory() as folder:
     place = pathlib.Path(folder)
     for what, name, goal in (('first start, nothing compiled', 'cold', ''),

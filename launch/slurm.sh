@@ -59,17 +59,21 @@ if ((gpus)); then
   options+=("--gpus-per-node=$gpus")
 fi
 
+if [[ -n "$seeds" ]]; then
+  tasks="$(sweep_lines "runs/$name" "$seeds" ${varied[@]+"${varied[@]}"} -- "$@")"
+else
+  ((${#varied[@]} == 0)) || fail "--vary needs --seeds: for one seed, --seeds=0"
+fi
+
 export CVQ_JAX="${CVQ_JAX:-$( ((gpus)) && echo cuda13 || echo cpu)}"
 act mkdir -p "$logs"
 act set_up
 if [[ -z "$seeds" ]]; then
-  ((${#varied[@]} == 0)) || fail "--vary needs --seeds: for one seed, --seeds=0"
   act sbatch "${options[@]}" "--output=$logs/slurm-%j.log" ${words[@]+"${words[@]}"} \
     "$here/slurm_job.sh" "$@"
   exit
 fi
 
-tasks="$(sweep_lines "runs/$name" "$seeds" ${varied[@]+"${varied[@]}"} -- "$@")"
 list="$logs/sweep.txt"
 if [[ -n "$dry_run" ]]; then
   printf '# %s:\n%s\n' "$list" "$tasks"

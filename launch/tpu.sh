@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Trains on a Cloud TPU, one host or a slice of many: bash launch/tpu.sh COMMAND NAME [FLAGS]
 #
-#   create NAME   makes the TPU VM NAME. The same command again goes on with one half made; what a
-#                 failed creation left is deleted.
+#   create NAME   makes the TPU VM NAME. The same command again goes on with one half made; what its
+#                 own failed creation left is deleted, what it found there never.
 #   setup NAME    copies this repository there (not runs/ or .venv) and makes the environment
 #   run NAME -- FLAGS of cvq.main       starts training on all hosts, and returns
-#   sweep NAME [--seeds=0-4] [--vary=FIELD=a,b]... -- FLAGS of cvq.main     one run after the other
+#   sweep NAME [--seeds=0-4] [--vary=FIELD=a,b]... -- FLAGS of cvq.main     one run after the other,
+#                 on a TPU of one host
 #   watch NAME -- FLAGS of cvq.main     shows the log until the run ends; a TPU that was preempted is
-#                 deleted and made again, set up, and the run goes on
+#                 deleted and made again, set up, and the run goes on; for `run` only, not a sweep
 #   stop NAME     the run saves and ends; the TPU stays, and costs
 #   delete NAME   deletes the TPU VM and its queued resource
 #
@@ -128,8 +129,27 @@ delete() {
   [[ -n "$request$node$dry_run" ]] || echo "cvq: there is no $name in $zone."
 }
 
+# Issues a creation. What there is of NAME after it is ours to delete ($made), also where it failed,
+# unless the name was taken: then somebody else was faster. $1: noun. Then words of the creation.
+made=''
+make() {
+  local noun="$1" said code=0
+  shift
+  said="$(tpus "$noun" create "$@" 2>&1)" || code=$?
+  if ((code == 0)); then
+    made=1
+    echo "$said"
+    return
+  fi
+  [[ "$said" == *ALREADY_EXISTS* || "$said" == *'already exists'* ]] || made=1
+  echo "$said" >&2
+  return "$code"
+}
+
 # After a creation that failed: nothing half made stays, and nothing that was there before goes.
 give_up() {
+  [[ -n "$made" ]] || fail "$name could not be made ($1). Another command began it, so nothing is \
+deleted; to do so: bash launch/tpu.sh delete $name --zone=$zone"
   echo "cvq: $name could not be made ($1); deleting what there is of it." >&2
   delete || echo "cvq: look for what is left: bash launch/tpu.sh delete $name --zone=$zone" >&2
   exit 1
@@ -137,6 +157,7 @@ give_up() {
 
 create() {
   local state request words=("--accelerator-type=$type")
+  made=''
   if [[ -n "$spot" ]]; then
     words+=(--spot)
   fi
@@ -148,10 +169,10 @@ create() {
     '' | CREATING | STARTING | RESTARTING) ;;
     *) fail "$name is there, in state $state; first: bash launch/tpu.sh delete $name --zone=$zone" ;;
   esac
-  if [[ -n "$queued" ]]; then
+  if [[ -n "$queued" && -z "$state" ]]; then
     request="$(request_state)"
     if [[ -z "$request" ]]; then
-      tpus queued-resources create "--node-id=$name" "${words[@]}" "--runtime-version=$version" ||
+      make queued-resources "--node-id=$name" "${words[@]}" "--runtime-version=$version" ||
         give_up 'its request was refused'
     fi
     [[ -z "$dry_run" ]] || return 0
@@ -166,7 +187,7 @@ create() {
       sleep "$poll"
     done
   elif [[ -z "$state" ]]; then
-    tpus tpu-vm create "${words[@]}" "--version=$version" || give_up 'gcloud failed'
+    make tpu-vm "${words[@]}" "--version=$version" || give_up 'gcloud failed'
     return
   fi
   [[ -z "$dry_run" ]] || return 0
@@ -207,7 +228,11 @@ start() {
     echo "$hosts"
   elif [[ "$hosts" == *[\;,]* ]]; then
     auto='CVQ_PROCESSES=auto '
-    [[ " $* " == *" --workdir="* || "$script" == sweep.sh ]] ||
+    # The work directories of a sweep lie on the disk of its host.
+    [[ "$script" != sweep.sh ]] || fail "$name has several hosts, and a sweep needs a TPU of one; \
+here start the runs one after the other: bash launch/tpu.sh run $name --zone=$zone -- FLAGS \
+--config.seed=0 --workdir=../shared/runs/seed-0"
+    [[ " $* " == *" --workdir="* ]] ||
       fail "$name has several hosts: give a --workdir that they share, see --shared."
   fi
   on_hosts "if [[ -e cvq.pid ]] && kill -0 \$(cat cvq.pid) 2> /dev/null; then
@@ -231,7 +256,11 @@ watch() {
       state="$(request_state)"
       [[ -n "$state$dry_run" ]] || fail "there is no $name in $zone; make it first."
     fi
-    if [[ -n "$dry_run" || "$state" =~ ^(PREEMPTED|TERMINATED|STOPPED|SUSPENDED|FAILED)$ ]]; then
+    # A person stopped it, and may want what is on its disk.
+    [[ "$state" != STOPPED ]] || fail "$name is STOPPED, so it is not made again; first: \
+gcloud compute tpus tpu-vm start $name --zone=$zone; or, to lose what is on it: \
+bash launch/tpu.sh delete $name --zone=$zone"
+    if [[ -n "$dry_run" || "$state" =~ ^(PREEMPTED|TERMINATED|SUSPENDED|FAILED)$ ]]; then
       echo "cvq: $name is ${state:-gone}; making it again." >&2
       delete
       create

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import statistics
 
 import pytest
 
@@ -63,8 +64,11 @@ def test_rows_compare_at_the_batch_that_the_peer_has_room_for(tmp_path, monkeypa
   monkeypatch.setattr('sys.argv', ['ct_layer', '--repeats=2', '--batch=4', '--modes', 'action',
                                    'causal', f'--results={tmp_path}'])
   benchmark.main()
-  rows = json.loads((tmp_path / 'ct_layer.json').read_text())['rows']
+  found = json.loads((tmp_path / 'ct_layer.json').read_text())
+  rows = found['rows']
   assert [(row['mode'], row['batch'], row['PyTorch GB']) for row in rows] == [
       ('action', '4', 'PyTorch 4'), ('causal', '4', ''), ('causal', '2', 'PyTorch 2')]
   assert rows[1]['PyTorch ms'] == 'no room' and rows[2]['times faster, min / median / max']
+  median = statistics.median(found['seconds']['action, batch 4']['cvq'])
+  assert rows[0]['cvq pairs/s'] == f'{4 / median:.0f}'
   assert 'action steps at batch 4' in capsys.readouterr().out

@@ -36,6 +36,16 @@ def test_peak_memory_counts_what_has_been_given_back():
   assert .15 < float(done.stdout) < .25
 
 
+def test_versions_of_what_only_children_import_are_named(monkeypatch):
+  def installed(name):
+    if name == 'torch':
+      raise common.metadata.PackageNotFoundError(name)
+    return '1.2'
+  monkeypatch.setattr(common.metadata, 'version', installed)
+  monkeypatch.delitem(sys.modules, 'jax', raising=False)
+  assert common.versions().endswith(', jax 1.2, numpy 1.2')
+
+
 def test_report_leaves_what_the_page_shows(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr('sys.argv', ['train_step', '--repeats', '3'])
   common.report('train_step', [{'step': 'one', 'ms': '12'}, {'step': 'two', 'ms': '7'}],
@@ -52,7 +62,8 @@ def test_report_leaves_what_the_page_shows(tmp_path, monkeypatch, capsys):
 
 def test_a_command_to_repeat_names_no_folder_of_this_machine(monkeypatch):
   monkeypatch.setattr('sys.argv', [
-      'precision', '--runs', '/here/runs', '--repeats=3', '--results=/here', '--run', 'runs/a'])
+      'precision', '--runs', '/here/runs', '--repeats=3', '--results=/here', '--data_dir=/data',
+      '--data_dir', '/data', '--run', 'runs/a'])
   assert common.command('precision') == 'python -m benchmarks.precision --repeats=3 --run runs/a'
 
 

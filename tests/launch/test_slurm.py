@@ -29,6 +29,13 @@ def test_slurm_submits_a_run_or_an_array(machine):
   assert machine.calls == []
 
 
+@pytest.mark.parametrize('flags, part', [
+    (['--vary=train.steps=1,2'], '--vary needs --seeds'), (['--seeds=4-0'], "--seeds is '4-0'")])
+def test_slurm_refuses_before_it_sets_up(machine, flags, part):
+  result = slurm(machine, *flags, *FLAGS)
+  assert result.returncode == 2 and part in result.stderr and result.stdout == ''
+
+
 def test_slurm_really_submits(machine, tmp_path):
   machine.answer(('sbatch', 1, 'sbatch: error: Batch job submission failed'))
   (tmp_path / 'launch').mkdir()

@@ -81,12 +81,27 @@ def test_queued_waits_until_there_is_one(machine):
       '--runtime-version=v2-alpha-tpuv5-lite', ASKED, ASKED, SEEN]
 
 
-def test_queued_goes_on_waiting_and_clears_away_a_request_that_failed(machine):
-  machine.answer((NODE, *ABSENT), (REQUEST, 0, 'ACCEPTED'), (REQUEST, 0, 'FAILED'),
+def test_queued_clears_away_its_request_that_failed(machine):
+  machine.answer((NODE, *ABSENT), (REQUEST, *ABSENT), (REQUEST, 0, 'FAILED'),
                  (REQUEST, 0, 'FAILED'), (NODE, *ABSENT))
   assert tpu(machine, 'create', '--queued').returncode == 1
-  assert machine.calls == [SEEN, ASKED, ASKED, ASKED, 'queued-resources delete t --quiet --force',
-                           SEEN]
+  assert machine.calls[3:] == [ASKED, ASKED, 'queued-resources delete t --quiet --force', SEEN]
+
+
+@pytest.mark.parametrize('flags, answers, state', [
+    ((), [(NODE, 0, 'CREATING'), (NODE, 0, 'REPAIRING')], 'its state is REPAIRING'),
+    (['--queued'], [(NODE, 0, 'CREATING'), (NODE, *ABSENT)], 'its state is gone'),
+    (['--queued'], [(NODE, *ABSENT), (REQUEST, 0, 'ACCEPTED'), (REQUEST, 0, 'FAILED')],
+     'its request is FAILED'),
+    (['--queued'], [(NODE, *ABSENT), (REQUEST, *ABSENT),
+                    ('create', 1, 'ALREADY_EXISTS: t')], 'its request was refused')])
+def test_what_another_command_began_is_not_deleted(machine, flags, answers, state):
+  machine.answer(*answers)
+  result = tpu(machine, 'create', *flags)
+  assert result.returncode == 2 and state in result.stderr
+  assert 'tpu.sh delete t --zone=z' in result.stderr
+  assert not any('delete' in line for line in machine.calls)
+  assert len(machine.calls) == len(answers)
 
 
 def test_a_question_that_fails_while_waiting_ends_it(machine):
@@ -124,6 +139,13 @@ def test_run_on_one_host_and_on_a_slice(machine):
   assert r'--workdir=../shared/a\ b' in machine.calls[4]
 
 
+def test_sweep_needs_one_host(machine):
+  machine.answer(('networkEndpoints', 0, '10.0.0.1;10.0.0.2'))
+  result = tpu(machine, 'sweep', *FLAGS)
+  assert result.returncode == 2 and 'a sweep needs a TPU of one' in result.stderr
+  assert len(machine.calls) == 1
+
+
 def test_sweep_is_one_command_there(machine):
   machine.answer(('networkEndpoints', 0, '10.0.0.1'))
   assert tpu(machine, 'sweep', '--seeds=0-2', '--vary=train.batch_size=8,16', *FLAGS
@@ -159,6 +181,13 @@ def test_watch_does_not_make_what_somebody_deleted(machine):
   result = tpu(machine, 'watch', *FLAGS)
   assert result.returncode == 2 and 'there is no t in z' in result.stderr
   assert machine.calls == [SEEN, ASKED]
+
+
+def test_watch_leaves_one_that_somebody_stopped(machine):
+  machine.answer((NODE, 0, 'STOPPED'))
+  result = tpu(machine, 'watch', *FLAGS)
+  assert result.returncode == 2 and 'tpu-vm start t --zone=z' in result.stderr
+  assert machine.calls == [SEEN]
 
 
 def test_stop_and_delete(machine):
