@@ -179,7 +179,7 @@ def _check_number(name: str, value: Any) -> None:
     raise UserError(f'{name} is {value}; it needs a width for each halving of the image: '
                     f"--config.{name}='(64,128)'")
   for number in value if isinstance(value, (tuple, list)) else (value,):
-    if isinstance(number, str):
+    if not isinstance(number, (int, float)):
       if name == 'dataset.attributes':                 # of CelebA: names
         continue
       raise UserError(f'{name} is {value}; it takes numbers: --config.{name}=...')
