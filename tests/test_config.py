@@ -54,9 +54,9 @@ def test_unknown_choice(name):
     ('loss.edge_prior', 1.),
     ('model.quantizer.decay', 1.), ('evaluation.batch_size', 0), ('checkpoint.every', 0),
     ('checkpoint.keep_last', 0), ('log.every', 0), ('dataset.fractions', (.5, .5, .5)),
-    ('dataset.fractions', (None, .5, .5)), ('dataset.fractions', (1.2, -.1, -.1)), ('train.mode_weights', (0., 0., 0.)),
-    ('model.latent_dim', 65), ('model.transition.reach', 0), ('model.quantizer.unit', False),
-    ('model.transition.mistake', 'clamped')])
+    ('dataset.fractions', (None, .5, .5)), ('dataset.fractions', (1.2, -.1, -.1)),
+    ('train.mode_weights', (0., 0., 0.)), ('model.latent_dim', 65), ('model.transition.reach', 0),
+    ('model.quantizer.unit', False), ('model.transition.mistake', 'clamped')])
 def test_values_that_make_no_sense(name, value):
   config = dsprites.get_config()
   config.update_from_flattened_dict({name: value})
