@@ -8,10 +8,9 @@ import pathlib
 import statistics
 from typing import Any
 
-from cvq import files
+from cvq import files, stored_config
 from cvq.config import leaves
 from cvq.errors import UserError
-from cvq.stored_config import MAY_DIFFER
 
 # Figures of evaluation.json that runs are compared by.
 COMPARED = {
@@ -27,8 +26,8 @@ COMPARED = {
     'mask_recall': ('codes', 'mask_recall'),
     'mask_precision': ('codes', 'mask_precision')}
 # Where configs of one group may differ.
-_OF_NO_ACCOUNT = (*MAY_DIFFER, 'seed', 'evaluation.oracle_steps', 'evaluation.plan_pairs',
-                  'evaluation.plan_beam')
+_OF_NO_ACCOUNT = (*stored_config.MAY_DIFFER, 'seed', 'evaluation.oracle_steps',
+                  'evaluation.plan_pairs', 'evaluation.plan_beam')
 # What every evaluation has; that of a baseline may lack images and codes.
 _ALWAYS = {'retrieval', 'dataset', 'split', 'step', 'seed'}
 
@@ -88,7 +87,8 @@ def compare(workdirs: list[str]) -> dict:
     if not (folder / 'config.json').exists():
       raise UserError(f'--compare: {workdir} holds no config.json, so it is not a work directory '
                       'of cvq.')
-    config = dict(leaves(files.read_json(folder / 'config.json', 'Put a good copy back.')))
+    config = dict(leaves(stored_config.filled(
+        files.read_json(folder / 'config.json', 'Put a good copy back.'))))
     for field in _OF_NO_ACCOUNT:
       config.pop(field, None)
     if config not in configs:

@@ -31,7 +31,7 @@ def fixture_write(tmp_path):
 
 def test_runs_that_differ_in_the_seed_alone_are_one_group(write):
   found = runs.compare([write('a', 0, .9), write('b', 1, .8), write('c', 2, .5, steps=6),
-                        write('d', 3, .7)])
+                        write('d', 3, .7, optimizer='adam')])       # as was before the choice
   assert [run['group'] for run in found['runs']] == [0, 0, 1, 0]
   group, = found['groups']
   assert group['runs'] == ['a', 'b', 'd'] and group['seeds'] == [0, 1, 3]
