@@ -70,9 +70,9 @@ class Material:
     f = self.space.num_factors
     return (action + f) % (2 * f)
 
-  def possible(self, index: np.ndarray) -> np.ndarray:
-    """`cvq.evaluation.graphs.possible` of images by index: [n] int -> [n, A] bool."""
-    return graphs.possible(self.near.step(index[:, None], np.arange(self.space.num_actions))[1])
+  def valid(self, index: np.ndarray) -> np.ndarray:
+    """Whether each action leads to another image: [n] int -> [n, A] bool."""
+    return self.near.step(index[:, None], np.arange(self.space.num_actions))[1]
 
   def pixels(self, index: np.ndarray) -> np.ndarray:
     """Images [..., H, W, C] in [0, 1] of indices of any shape."""
@@ -138,8 +138,7 @@ def chained(m: Material, reader: factor_reader.Reader | None) -> dict:
   truth = m.pixels(place)
   undone = np.stack([action, m.opposite(action)], axis=1)
 
-  _, open_ = m.near.step(source[:, None], np.arange(m.space.num_actions))      # [n, A]
-  other = open_ & (np.arange(m.space.num_actions) % f != action[:, None] % f)
+  other = m.valid(source) & (np.arange(m.space.num_actions) % f != action[:, None] % f)
   draw = np.random.default_rng(m.seed).random(other.shape) * other
   swap, second = other.any(1), draw.argmax(1)
   order = np.stack([action, second], axis=1)[swap]
@@ -215,7 +214,7 @@ def mechanisms(m: Material) -> tuple[dict, dict]:
   index = m.source[:m.sizes.graphs]
   out = m.imagination.graphs(m.images, index)
   names = m.space.action_names
-  rows = m.possible(index)
+  rows = graphs.possible(m.valid(index))
   numbers = {
       'images': len(index), 'nodes': out['graph'].shape[-1],
       'actions': {name: graphs.measures(out['graph'][rows[:, a], a])

@@ -51,7 +51,7 @@ def _means(workdir: str, m: Material) -> tuple[np.ndarray, np.ndarray]:
   there = Imagination(runs.build(trained.config, trained.description), runs.to_state(trained),
                       trained.config.evaluation.batch_size)
   index = m.source[:m.sizes.graphs]
-  out, rows = there.graphs(m.images, index), m.possible(index)
+  out, rows = there.graphs(m.images, index), graphs.possible(m.valid(index))
   return graphs.mean_of_each(out['graph'], rows), graphs.mean_of_each(out['mask'], rows)
 
 
