@@ -66,6 +66,7 @@ class Goal:
 
 @dataclasses.dataclass(frozen=True)
 class Goals:
-  """Attributes: text, for readers. goals, in the order of the page."""
+  """Attributes: text. goals, in the order of the page. tried: paragraphs below them."""
   text: str
   goals: tuple[Goal, ...]
+  tried: tuple[str, ...] = ()

@@ -65,7 +65,7 @@ def page(tables: Iterable[Table], results: pathlib.Path, goals: Goals | None = N
 def _goals(goals: Goals | None, found: dict[str, dict]) -> list[str]:
   if goals is None:
     return []
-  lines = ['## Goals', '', textwrap.fill(goals.text, 100, break_on_hyphens=False), '',
+  lines = ['## Goals', '', _filled(goals.text), '',
            line(['figure', 'goal', 'measured', 'seeds', 'met']), line(['---'] * 5)]
   for goal in goals.goals:
     values, limit = goal.figure.values(found), goal.limit(found)
@@ -73,7 +73,13 @@ def _goals(goals: Goals | None, found: dict[str, dict]) -> list[str]:
         goal.title, '' if limit is None else f'{goal.sign} {_bound(goal, limit, found)}',
         _mean(list(values.values()), goal.digits), ', '.join(map(str, values)),
         {True: 'yes', False: 'no', None: 'not measured'}[goal.met(found)]]))
+  for paragraph in goals.tried:
+    lines += ['', _filled(paragraph)]
   return [*lines, '']
+
+
+def _filled(text: str) -> str:
+  return textwrap.fill(text, 100, break_on_hyphens=False)
 
 
 def _bound(goal: Goal, limit: float, found: dict[str, dict]) -> str:
@@ -88,7 +94,7 @@ def _section(table: Table, found: dict[str, dict]) -> str:
   cells = tuple(dict.fromkeys(cell for row in table.rows for cell in row.cells))
   done = table.results(cells, found)
   missing = [cell.name for cell in cells if cell.name not in done]
-  lines = [f'## {table.title}', '', textwrap.fill(table.text, 100, break_on_hyphens=False), '']
+  lines = [f'## {table.title}', '', _filled(table.text), '']
   if len(missing) == len(cells):
     return '\n'.join([*lines, f'Not measured yet: `python -m cvq.sweep --table={table.name}`', ''])
   heads = [*table.labels, *(column.title for column in table.columns),

@@ -133,14 +133,15 @@ def test_goals_are_judged_by_the_mean_of_the_seeds_that_there_are(tmp_path):
       Goal('no better', a(right), '>', b, 2), Goal('small', a(image), '≤', .003, 4),
       Goal('share', a(image, right), '≤', .004, 5),
       Goal('unknown', Figure(image, (CELLS[3],)), '<', 1.),
-      Goal('unknown bound', a(right), '<', Figure(image, (CELLS[3],))))))
+      Goal('unknown bound', a(right), '<', Figure(image, (CELLS[3],)))),
+      ('One try.', 'Another.')))
   # .875 is the mean of .75 and 1; .002 / .75 and .004 / 1 have the mean .00333.
   assert section(text, 'Goals').startswith('Words.\n\n| figure |')
-  assert section(text, 'Goals').splitlines()[-7:] == [
+  assert section(text, 'Goals').splitlines()[-11:] == [
       '| reached | ≥ 0.88 | 0.88 ± 0.18 | 0, 2 | yes |',
       '| missed | ≥ 0.876 | 0.875 ± 0.177 | 0, 2 | no |',
       '| no better | > 0.88 (seed 0) | 0.88 ± 0.18 | 0, 2 | no |',
       '| small | ≤ 0.0030 | 0.0030 ± 0.0014 | 0, 2 | yes |',
       '| share | ≤ 0.00400 | 0.00333 ± 0.00094 | 0, 2 | yes |',
       '| unknown | < 1.000 |  |  | not measured |',
-      '| unknown bound |  | 0.875 ± 0.177 | 0, 2 | not measured |']
+      '| unknown bound |  | 0.875 ± 0.177 | 0, 2 | not measured |', '', 'One try.', '', 'Another.']
