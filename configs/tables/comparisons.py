@@ -12,8 +12,8 @@ from cvq.sweep.cells import Chart, Column, Row, Table
 
 # Of the baselines with latents; the one that is best as published is shown with actions too.
 APART = (" The encoders of the paper's method, beta-VAE, Ada-GVAE and QLAE learn without actions, "
-         'as published; only the transition in their latent space learns from these, but in the row '
-         '"trained by actions" (`model.joint`). All of cvq does.')
+         'as published; only the transition in their latent space learns from these, but in the '
+         'row "trained by actions" (`model.joint`). All of cvq does.')
 TRAINED = NAMES['ada_gvae'] + ', trained by actions'
 JOINT = Row((DATASETS['dsprites'], TRAINED), variation('ada_gvae', 'joint', model__joint=True))
 BEST = Row((DATASETS['dsprites'], 'cvq, preset `:best`'), (dataclasses.replace(

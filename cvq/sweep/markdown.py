@@ -139,7 +139,9 @@ def _cells(found: dict[str, dict]) -> str:
   lines = ['## Cells', '']
   if not found:
     return '\n'.join([*lines, 'No cell is finished yet.', ''])
-  lines += [line(['cell', 'command', 'minutes', 'device', 'cvq']), line(['---'] * 5)]
+  hours = sum(r.get('training_seconds') or 0. for r in found.values()) / 3600
+  lines += [f'{len(found)} cells, {hours:.1f} hours of training steps in all.', '',
+            line(['cell', 'command', 'minutes', 'device', 'cvq']), line(['---'] * 5)]
   for name, r in sorted(found.items()):
     seconds = r.get('training_seconds')
     lines.append(line([

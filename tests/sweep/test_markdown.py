@@ -53,6 +53,7 @@ Measured on abacus.
 
 Not measured yet (1 of 4 cells): `a-seed1`."""
   assert '| [b](results/b.json) | `COMMAND` | 1.5 | beads; abacus | 9 |' in text
+  assert '3 cells, 0.1 hours of training steps in all.' in text       # 90 + 150 + 90 seconds
 
 
 def test_a_figure_in_which_all_seeds_agree_has_no_spread(tmp_path):
