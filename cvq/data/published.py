@@ -214,6 +214,8 @@ def _download(file: File, partial: pathlib.Path) -> None:
       for chunk in response.iter_content(_CHUNK):
         output.write(chunk)
         progress.update(len(chunk))
+      output.flush()
+      os.fsync(output.fileno())                        # before it gets its name: a power cut
 
 
 def _digest(path: pathlib.Path, algorithm: str) -> str:
