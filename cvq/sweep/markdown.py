@@ -30,10 +30,11 @@ run its table again. Figures are of the test split, retrieval over all directed 
 row has several seeds it gives their mean and, after "±", their standard deviation (n - 1); "(of 1)"
 where only one of them has the figure. "Minutes" are those of the training steps, their compilation
 included, without start-up and evaluation; where the machine is "1 of 2 cores", another cell, and at
-times tests, ran beside it. A cell's revision is that of its training; of what was measured later
-the JSON says its own (`later`, recorded since 2026-11-28). Cells of revisions before bb014a2, with
-other defaults, ran with the flags that gave that run then; their commands have those that give it
-now.
+times tests, ran beside it. Some cells ran on an AMD EPYC, which takes two thirds of the Xeon's
+time: their minutes are not to be compared. A cell's revision is that of its training; of what was
+measured later the JSON says its own (`later`, recorded since 2026-11-28). Cells of revisions before
+bb014a2, with other defaults, ran with the flags that gave that run then; their commands have those
+that give it now.
 
 Our default was chosen on validation data over many tries. Of beta-VAE and Ada-GVAE two learning
 rates were tried (the higher one is used on dSprites alone: on colours it diverges), and of beta-VAE
