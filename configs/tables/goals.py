@@ -15,7 +15,8 @@ TRIED = (
     'Of steps of shape alone, on frozen codes, two and three rounds of messages, twice the width, '
     'another hidden layer, a summary of the whole image and other rates and batches were tried, '
     'and none learned faster; all went on learning for as long as they were trained. Two '
-    'alternatives of each action, two rounds and three times the steps are preset `:best`.',
+    'alternatives of each action, two rounds and three times the steps are preset `:best`, in the '
+    'table of precision: better, and still short of the goal.',
     'Few transitions: training retrieves all of its own pairs, and directions of shape steps are '
     'learned by heart. Weight decay, fewer joint steps, earlier checkpoints and the first target '
     'drawn were tried; none retrieves more of the test split. Pairs that the model makes itself, '
