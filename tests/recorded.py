@@ -3,16 +3,21 @@
   python -m tests.recorded FLAGS of cvq.main
 
 RECORD: folder for one file a process, a line for each example: seed, step, place in the batch of
-all processes, hash of x, y and actions. STRIKE: 'PROCESS STEP SIGNAL', sent before that step and
+all processes, hash of x, y and actions. It trains in float64, in which sums in another order are the
+same to some 15 digits: in float32 they would now and then lead to another code. STRIKE: 'PROCESS STEP SIGNAL', sent before that step and
 every one after it, as Slurm may send it twice; those take half a second, so that some are left.
 """
 
+import dataclasses
 import hashlib
 import os
 import pathlib
 import time
 
-from cvq import main, parallel, train
+import jax
+import jax.numpy as jnp
+
+from cvq import main, parallel, session, train
 from cvq.data import pipeline
 
 
@@ -52,6 +57,17 @@ def _record() -> None:
       make(*args, **kwargs), kwargs['seed'], kwargs['process_index'])
 
 
+def _in_float64() -> None:
+  open_run = session.open_run
+  precise = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
+
+  def opened(*args, **kwargs):
+    run = open_run(*args, **kwargs)
+    return dataclasses.replace(run, state=jax.tree.map(precise, run.state))
+  jax.config.update('jax_enable_x64', True)
+  session.open_run = opened
+
+
 def _strike(process: int, step: int, signum: int) -> None:
   train_one = train.Loop._train_one
 
@@ -66,6 +82,7 @@ def _strike(process: int, step: int, signum: int) -> None:
 
 if __name__ == '__main__':
   _record()
+  _in_float64()
   if 'STRIKE' in os.environ:
     _strike(*map(int, os.environ['STRIKE'].split()))
   main.run()
