@@ -111,7 +111,13 @@ function show() {
     if (button.firstChild.src !== image) button.firstChild.src = image;
     button.lastChild.textContent = label;
   });
-  strip.children[at]?.scrollIntoView({block: 'nearest', inline: 'nearest'});
+  // The strip alone: scrollIntoView would move the page too, from under the reader's finger.
+  const chosen = strip.children[at];
+  if (chosen) {
+    const left = chosen.offsetLeft - strip.offsetLeft;
+    const least = left + chosen.offsetWidth - strip.clientWidth;
+    strip.scrollLeft = Math.min(Math.max(strip.scrollLeft, least), left);
+  }
   picture($('from'), current(), 'The image above');
   picture($('to'), target, 'The second image');
 }

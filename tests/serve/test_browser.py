@@ -126,6 +126,8 @@ def test_narrow_and_dark(page, address):
   for scheme, ground in (('light', 'rgb(255, 255, 255)'), ('dark', 'rgb(18, 22, 28)')):
     page.open(address, width=390, scheme=scheme)
     page.wait('steps.length && !busy')
+    assert page.run('new Promise((tell) => { scrollTo({top: 0, behavior: "instant"}); show(); '
+                    'setTimeout(() => tell(scrollY), 200); })') == 0   # it stays where it is
     page.click('[data-action="right+1"]')
     page.wait('steps.length === 2 && !busy')
     assert page.run('getComputedStyle(document.body).backgroundColor') == ground
