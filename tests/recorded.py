@@ -2,9 +2,10 @@
 
   python -m tests.recorded FLAGS of cvq.main
 
+It trains in float64: in float32, sums in another order now and then lead to another code.
+
 RECORD: folder for one file a process, a line for each example: seed, step, place in the batch of
-all processes, hash of x, y and actions. It trains in float64, in which sums in another order are the
-same to some 15 digits: in float32 they would now and then lead to another code. STRIKE: 'PROCESS STEP SIGNAL', sent before that step and
+all processes, hash of x, y and actions. STRIKE: 'PROCESS STEP SIGNAL', sent before that step and
 every one after it, as Slurm may send it twice; those take half a second, so that some are left.
 """
 
