@@ -58,13 +58,17 @@ def _record() -> None:
       make(*args, **kwargs), kwargs['seed'], kwargs['process_index'])
 
 
-def _in_float64() -> None:
-  open_run = session.open_run
-  precise = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
+def in_float64(state):
+  """The state with all that is float32 in float64, which jax.enable_x64 must allow."""
+  return jax.tree.map(lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x, state)
 
-  def opened(*args, **kwargs):
-    run = open_run(*args, **kwargs)
-    return dataclasses.replace(run, state=jax.tree.map(precise, run.state))
+
+def _train_in_float64() -> None:
+  open_run = session.open_run
+
+  def opened(config):
+    run = open_run(config)
+    return dataclasses.replace(run, state=in_float64(run.state))
   jax.config.update('jax_enable_x64', True)
   session.open_run = opened
 
@@ -83,7 +87,7 @@ def _strike(process: int, step: int, signum: int) -> None:
 
 if __name__ == '__main__':
   _record()
-  _in_float64()
+  _train_in_float64()
   if 'STRIKE' in os.environ:
     _strike(*map(int, os.environ['STRIKE'].split()))
   main.run()

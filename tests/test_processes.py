@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 
+import chex
+import jax
 import numpy as np
 import pytest
 
-from cvq import parallel, stored_config, train
+from cvq import checkpoints, parallel, session, stored_config, train
 from cvq.data import datasets, pipeline
 from cvq.errors import UserError
 from tests import recorded, tiny
@@ -117,6 +119,16 @@ def figures(workdir):
   return found
 
 
+def last_state(workdir):
+  config = tiny.get_config()
+  store = checkpoints.Checkpoints(str(workdir), keep_last=config.checkpoint.keep_last,
+                                  keep_best=config.checkpoint.keep_best)
+  with jax.enable_x64(True):
+    restored = store.restore(recorded.in_float64(session.open_run(config).state))
+  store.close()
+  return restored.state
+
+
 def assert_same(workdir, whole, resumed):
   """A run that went on from step `resumed` and one that never stopped: equal but for the order of
   sums. A line of the log is a mean over the steps since the one before it, or since the start; so
@@ -128,6 +140,7 @@ def assert_same(workdir, whole, resumed):
   assert any(name.startswith('train/') for _, name in ours)
   for at, value in theirs.items():
     np.testing.assert_allclose(ours[at], value, rtol=1e-9, atol=1e-12, err_msg=str(at))
+  chex.assert_trees_all_close(last_state(workdir), last_state(whole), rtol=1e-9, atol=1e-9)
 
 
 def newest(workdir):

@@ -12,7 +12,7 @@ import pytest
 
 from cvq import objectives, parallel, steps
 from cvq.models import global_level
-from tests import small
+from tests import recorded, small
 
 
 def step_of(c, model, optimizer, mode, axis_name=None):
@@ -83,8 +83,7 @@ class StepsTest(chex.TestCase, parameterized.TestCase):
     with jax.enable_x64(True):
       c = small.config(model__quantizer__revive_every=2, loss__code_entropy=1.)
       model, optimizer, state = small.build(c)
-      alone = together = jax.tree.map(
-          lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x, state)
+      alone = together = recorded.in_float64(state)
       step = jax.jit(step_of(c, model, optimizer, 'mixed'))
       four = jax.jit(jax.vmap(step_of(c, model, optimizer, 'mixed', 'batch'), axis_name='batch',
                               in_axes=(None, 0), out_axes=(None, None)))
